@@ -1,0 +1,157 @@
+/* Settings: their defaults, their changes while running, and the reading of file and command line in order.
+ */
+#include "config/config.h"
+
+#include "base/log.h"
+#include "config/config_priv.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define THREADS_MAX 64u
+
+/* The CPUs this process may run on: a server pinned to one core gets one worker. */
+static uint64_t cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    uint64_t count = (uint64_t)CPU_COUNT(&set);
+    return count > THREADS_MAX ? THREADS_MAX : count;
+}
+
+void settings_init(struct settings *settings)
+{
+    memset(settings, 0, sizeof *settings);
+    struct config_reading reading = {.settings = settings, .source = OPTION_SOURCE_DEFAULT};
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const char *text = option_row(i)->default_text;
+        if (text && !config_set(&reading, i, text))
+            log_error("options.def: %s", reading.error);
+    }
+    settings->threads = cpu_count();
+}
+
+void settings_fini(struct settings *settings)
+{
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option_slot *slot = option_slot(i);
+        char **text = (char **)((char *)settings + slot->offset);
+        if (slot->type != OPTION_TYPE_TEXT && slot->type != OPTION_TYPE_LIST)
+            continue;
+        free(*text);
+        *text = NULL;
+    }
+}
+
+bool settings_change(struct settings *settings, const char *name, const char *value, char *error,
+                     size_t error_size)
+{
+    int index = option_find(name);
+    if (index < 0) {
+        snprintf(error, error_size, "there is no setting of that name");
+        return false;
+    }
+    const struct option_slot *slot = option_slot((unsigned)index);
+    if (!slot->row.runtime) {
+        snprintf(error, error_size, "cannot be changed while running: restart with --%s", slot->row.name);
+        return false;
+    }
+    uint64_t number;
+    if (!option_parse(slot, value, &number, error, error_size))
+        return false;
+    char *at = (char *)settings + slot->offset;
+    /* Relaxed: a setting stands alone; partner: settings_u64. */
+    if (option_is_flag(slot))
+        atomic_store_explicit((_Atomic bool *)at, number != 0, memory_order_relaxed);
+    else
+        atomic_store_explicit((_Atomic uint64_t *)at, number, memory_order_relaxed);
+    return true;
+}
+
+bool config_fail(struct config_reading *reading, const char *format, ...)
+{
+    if (reading->probing)
+        return false;
+    int wrote = snprintf(reading->error, sizeof reading->error, "%s", reading->place);
+    size_t at = (size_t)wrote < sizeof reading->error ? (size_t)wrote : 0;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reading->error + at, sizeof reading->error - at, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* An item must leave room for others: at most half the memory, as in memcached. Given, it is refused; the
+ * default gives way. */
+static bool check_item_size(struct config_reading *reading)
+{
+    struct settings *settings = reading->settings;
+    uint64_t most = settings->memory_limit << 19;
+    if (settings->item_size_max <= most)
+        return true;
+    if (settings->source[OPTION_item_size_max] != OPTION_SOURCE_DEFAULT)
+        return config_fail(reading, "-I (--max-item-size): must be at most half of -m, %lluk here",
+                           (unsigned long long)most >> 10);
+    settings->item_size_max = most;
+    return true;
+}
+
+bool config_check(struct config_reading *reading)
+{
+    struct settings *settings = reading->settings;
+    if (settings->port == 0 && !settings->unix_socket)
+        return config_fail(reading, "nothing to listen on: -p 0 turns TCP off and there is no -s");
+    if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
+        log_warn("-s turns TCP off: -l has no effect");
+    return check_item_size(reading);
+}
+
+static bool read_all(struct config_reading *reading, int argc, char **argv)
+{
+    reading->probing = true;
+    reading->source = OPTION_SOURCE_COMMAND_LINE;
+    config_read_arguments(reading, argc, argv);
+    reading->probing = false;
+    if (reading->file && !config_read_file(reading, reading->file))
+        return false;
+    reading->source = OPTION_SOURCE_COMMAND_LINE;
+    reading->place[0] = '\0';
+    return config_read_arguments(reading, argc, argv);
+}
+
+static bool act(enum other_id action)
+{
+    switch (action) {
+    case OTHER_ID_help:
+        config_print_help();
+        return true;
+    case OTHER_ID_man:
+        config_print_man();
+        return true;
+    case OTHER_ID_version:
+        config_print_version();
+        return true;
+    case OTHER_ID_license:
+        config_print_license();
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum config_action config_load(struct settings *settings, int argc, char **argv)
+{
+    struct config_reading reading = {.settings = settings, .action = OTHER_COUNT};
+    settings_init(settings);
+    bool good = read_all(&reading, argc, argv);
+    if (good && act(reading.action))
+        return CONFIG_EXIT_OK;
+    if (good && config_check(&reading))
+        return CONFIG_RUN;
+    fprintf(stderr, "vitrine: %s\n", reading.error);
+    return CONFIG_EXIT_USAGE;
+}

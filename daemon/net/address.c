@@ -1,0 +1,179 @@
+/* Listening sockets: from the words of -l and -s to descriptors. */
+#include "net/net_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define USER_TIMEOUT_MS 60000
+
+static bool fail(char *error, size_t error_size, const char *what, const char *why)
+{
+    snprintf(error, error_size, "cannot listen on %s: %s", what, why);
+    return false;
+}
+
+/* Connections inherit these from their listener: no system call is spent on them at each accept. */
+static void set_tcp_options(int fd, int family)
+{
+    const int on = 1, timeout_ms = USER_TIMEOUT_MS;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+}
+
+static void name_tcp(struct listener *listener)
+{
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    char host[64], port[16];
+    if (getsockname(listener->fd, (struct sockaddr *)&bound, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return;
+    bool v6 = listener->family == AF_INET6;
+    snprintf(listener->name, sizeof listener->name, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+/* Binds one address. On failure errno says why and nothing is kept. */
+static bool open_one(struct net *net, const struct addrinfo *info)
+{
+    struct listener *listener = &net->listeners[net->listener_count];
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    set_tcp_options(fd, info->ai_family);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
+        listen(fd, (int)settings_u64(net->settings, backlog)) != 0) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return false;
+    }
+    *listener = (struct listener){.net = net, .fd = fd, .family = info->ai_family};
+    name_tcp(listener);
+    net->listener_count++;
+    return true;
+}
+
+/* Splits "host", "host:port", "[ipv6]:port" or a bare IPv6 address. NULL port: the one of -p. False when the
+ * brackets do not match or the text is too long. */
+static bool split_address(const char *item, char *host, size_t host_size, const char **port)
+{
+    const char *colon = strrchr(item, ':'), *end = item + strlen(item);
+    *port = NULL;
+    if (*item == '[') {
+        item++;
+        end = strchr(item, ']');
+        if (!end || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        *port = end[1] == ':' ? end + 2 : NULL;
+    } else if (colon && strchr(item, ':') == colon) {
+        end = colon;
+        *port = colon + 1;
+    }
+    size_t size = (size_t)(end - item);
+    if (size >= host_size)
+        return false;
+    memcpy(host, item, size);
+    host[size] = '\0';
+    return true;
+}
+
+/* Every address the host's name stands for; one that the system does not have (IPv6 turned off) is no failure
+ * as long as another could be bound. */
+static bool open_each(struct net *net, const char *item, const struct addrinfo *list, char *error,
+                      size_t error_size)
+{
+    unsigned before = net->listener_count;
+    int why = EADDRNOTAVAIL;
+    for (const struct addrinfo *info = list; info; info = info->ai_next) {
+        if (net->listener_count == LISTENERS_MAX)
+            return fail(error, error_size, item, "too many addresses");
+        if (open_one(net, info))
+            continue;
+        why = errno;
+        if (why != EADDRNOTAVAIL && why != EAFNOSUPPORT)
+            return fail(error, error_size, item, strerror(why));
+    }
+    return net->listener_count > before || fail(error, error_size, item, strerror(why));
+}
+
+bool listener_open_tcp(struct net *net, const char *item, char *error, size_t error_size)
+{
+    char host[256], port[8];
+    const char *given;
+    if (!split_address(item, host, sizeof host, &given))
+        return fail(error, error_size, item, "not an address; host, host:port or [ipv6]:port is");
+    snprintf(port, sizeof port, "%u", (unsigned)settings_u64(net->settings, port));
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list;
+    bool any = strcmp(host, "*") == 0 || *host == '\0';
+    int code = getaddrinfo(any ? NULL : host, given ? given : port, &hints, &list);
+    if (code != 0)
+        return fail(error, error_size, item, gai_strerror(code));
+    bool good = open_each(net, item, list, error, error_size);
+    freeaddrinfo(list);
+    return good;
+}
+
+/* ---- Unix sockets ---- */
+
+/* Takes away a socket that a dead server left; never a file that is none, nor a socket somebody answers at.
+ */
+static bool remove_stale(const struct sockaddr_un *address)
+{
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0)
+        return true;
+    errno = EADDRINUSE;
+    if (!S_ISSOCK(status.st_mode))
+        return false;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool alive = probe >= 0 && connect(probe, (const struct sockaddr *)address, sizeof *address) == 0;
+    if (probe >= 0)
+        close(probe);
+    errno = EADDRINUSE;
+    return !alive && unlink(address->sun_path) == 0;
+}
+
+/* The mode holds from the moment the socket exists: no window in which others might connect. */
+static int bind_with_mode(int fd, const struct sockaddr_un *address, mode_t mode)
+{
+    mode_t before = umask(~mode & 0777);
+    int code = bind(fd, (const struct sockaddr *)address, sizeof *address);
+    umask(before);
+    return code;
+}
+
+bool listener_open_unix(struct net *net, const char *path, char *error, size_t error_size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return fail(error, error_size, path, "the path is too long");
+    memcpy(address.sun_path, path, strlen(path));
+    if (!remove_stale(&address))
+        return fail(error, error_size, path, strerror(errno));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind_with_mode(fd, &address, (mode_t)settings_u64(net->settings, unix_mask)) != 0 ||
+        listen(fd, (int)settings_u64(net->settings, backlog)) != 0) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return fail(error, error_size, path, strerror(why));
+    }
+    struct listener *listener = &net->listeners[net->listener_count++];
+    *listener = (struct listener){.net = net, .fd = fd, .family = AF_UNIX};
+    snprintf(listener->name, sizeof listener->name, "unix:%s", path);
+    return true;
+}

@@ -1,0 +1,359 @@
+/* A connection's turns: receive once, run the protocol, send once; and what remains is kept for the next.
+ *
+ * A turn ends in one of four ways: TURN_WAIT (for the client), TURN_BLOCKED (the client does not take its
+ * reply: nothing more is read until it has), TURN_AGAIN (others first), TURN_CLOSE. All of it runs on the
+ * connection's worker. */
+#include "net/net_priv.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BODY_RECEIVE_MAX (64u << 10) /* of a large body in one turn */
+#define SENDS_A_TURN     4u          /* replies of several buffers: then others get a turn */
+#define VECTORS_MAX      (2 * (int)OUTPUT_PINS_MAX + 2)
+
+enum turn { TURN_WAIT, TURN_BLOCKED, TURN_AGAIN, TURN_CLOSE };
+
+static void on_event(evutil_socket_t fd, short what, void *context);
+
+/* ---- what others see ---- */
+
+/* Release; partner: the acquire loads of table.c (see struct connection_seen). */
+static void show(_Atomic uint32_t *cell, size_t value)
+{
+    atomic_store_explicit(cell, (uint32_t)value, memory_order_release);
+}
+
+static void show_more(_Atomic uint64_t *cell, size_t value)
+{
+    uint64_t before = atomic_load_explicit(cell, memory_order_relaxed);
+    atomic_store_explicit(cell, before + value, memory_order_release);
+}
+
+static void show_rest(struct connection *connection, enum connection_state state)
+{
+    const struct connection *c = connection;
+    show(&connection->seen.state, state);
+    show(&connection->seen.pending_size, c->output ? output_pending(&c->output->output) : 0);
+    show(&connection->seen.memory_size, (c->input.data ? INPUT_SIZE : 0) + (c->output ? OUTPUT_SIZE : 0));
+}
+
+static enum connection_state waiting_state(const struct connection *connection)
+{
+    return connection->session.body_size > 0 ? CONNECTION_BODY : CONNECTION_READ;
+}
+
+/* ---- input ---- */
+
+/* The room behind what is buffered. A connection without a block borrows the worker's for this turn. */
+static size_t input_room(struct connection *connection)
+{
+    struct input *input = &connection->input;
+    if (!input->data)
+        *input = (struct input){.data = connection->worker->input};
+    if (input->begin > 0) {
+        memmove(input->data, input->data + input->begin, input->end - input->begin);
+        input->end -= input->begin;
+        input->begin = 0;
+    }
+    return INPUT_SIZE - input->end;
+}
+
+/* After a turn: a borrowed block goes back, unless something is left in it; then the connection keeps it and
+ * the worker takes another. False: there is none. */
+static bool input_settle(struct connection *connection)
+{
+    struct input *input = &connection->input;
+    struct worker *worker = connection->worker;
+    bool borrowed = input->data == worker->input;
+    if (input->begin == input->end) {
+        if (input->data && !borrowed)
+            pool_give(&worker->input_pool, input->data);
+        *input = (struct input){0};
+        return true;
+    }
+    if (!borrowed)
+        return true;
+    char *other = pool_take(&worker->input_pool);
+    if (other)
+        worker->input = other;
+    return other != NULL;
+}
+
+/* A large body goes straight where it is staged; all else into the input. */
+static ssize_t receive(struct connection *connection)
+{
+    size_t room;
+    struct input *input = &connection->input;
+    char *body = input->begin == input->end ? protocol_body_room(&connection->session, &room) : NULL;
+    if (body) {
+        size_t most = room < BODY_RECEIVE_MAX ? room : BODY_RECEIVE_MAX;
+        ssize_t got = recv(connection->fd, body, most, 0);
+        if (got > 0)
+            protocol_body_received(&connection->session, (size_t)got);
+        return got;
+    }
+    room = input_room(connection);
+    ASSERT(room > 0); /* a line that cannot fit was refused by the protocol */
+    ssize_t got = recv(connection->fd, input->data + input->end, room, 0);
+    if (got > 0)
+        input->end += (uint32_t)got;
+    return got;
+}
+
+/* ---- output ---- */
+
+static ssize_t send_some(int fd, struct output *output)
+{
+    if (output->pin_count == 0)
+        return send(fd, output->data + output->sent, output->size - output->sent, MSG_NOSIGNAL);
+    struct iovec vectors[VECTORS_MAX];
+    struct msghdr message = {.msg_iov = vectors};
+    message.msg_iovlen = (size_t)output_vectors(output, vectors, VECTORS_MAX);
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+enum sent { SENT_ALL, SENT_PART, SENT_BROKEN };
+
+static enum sent send_output(struct connection *connection, struct output *output)
+{
+    if (output_pending(output) == 0)
+        return SENT_ALL;
+    ssize_t sent = send_some(connection->fd, output);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? SENT_PART : SENT_BROKEN;
+    output_advance(output, (size_t)sent);
+    metrics_add(connection->worker->block, METRIC_bytes_written, (uint64_t)sent);
+    show_more(&connection->seen.written_size, (size_t)sent);
+    return output_pending(output) == 0 ? SENT_ALL : SENT_PART;
+}
+
+/* The worker's block, with the rest of a reply in it, becomes the connection's; the worker takes another.
+ * False: there is none, and the reply is lost. */
+static bool output_keep(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    struct output_block *other = pool_take(&worker->output_pool);
+    if (!other)
+        return false;
+    connection->output = worker->output;
+    worker->output = other;
+    other->output = (struct output){.data = other->data, .capacity = sizeof other->data};
+    return true;
+}
+
+static void output_drop(struct connection *connection)
+{
+    if (!connection->output)
+        return;
+    output_clear(&connection->output->output);
+    pool_give(&connection->worker->output_pool, connection->output);
+    connection->output = NULL;
+}
+
+/* ---- serving ---- */
+
+static enum protocol_next run_protocol(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    struct input *input = &connection->input;
+    const char *data = input->data ? input->data : worker->input;
+    struct protocol_input received = {
+        .data = data + input->begin, .size = input->end - input->begin, .capacity = INPUT_SIZE};
+    enum protocol_next next =
+        protocol_run(worker->protocol, &connection->session, &received, &worker->output->output);
+    ASSERT(received.consumed <= received.size);
+    input->begin += (uint32_t)received.consumed;
+    return next;
+}
+
+static enum turn turn_after(const struct connection *connection, enum protocol_next next)
+{
+    if (next == PROTOCOL_YIELD)
+        metrics_add(connection->worker->block, METRIC_conn_yields, 1);
+    if (next == PROTOCOL_READ)
+        return TURN_WAIT;
+    return next == PROTOCOL_CLOSE ? TURN_CLOSE : TURN_AGAIN;
+}
+
+/* Serves what is buffered, a send for each bufferful of reply, to the end of the input or of the turn. */
+static enum turn serve(struct connection *connection)
+{
+    struct output *output = &connection->worker->output->output;
+    for (unsigned sends = 1;; sends++) {
+        enum protocol_next next = run_protocol(connection);
+        enum sent sent = send_output(connection, output);
+        connection->after = next;
+        if (sent == SENT_PART && output_keep(connection))
+            return TURN_BLOCKED;
+        if (sent != SENT_ALL) {
+            output_clear(output);
+            return TURN_CLOSE;
+        }
+        if (next != PROTOCOL_WRITE || sends == SENDS_A_TURN)
+            return turn_after(connection, next);
+    }
+}
+
+static enum turn turn_read(struct connection *connection)
+{
+    ssize_t got = receive(connection);
+    if (got < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? TURN_WAIT : TURN_CLOSE;
+    if (got == 0) {
+        connection->peer_gone = true;
+        return TURN_CLOSE;
+    }
+    metrics_add(connection->worker->block, METRIC_bytes_read, (uint64_t)got);
+    show_more(&connection->seen.read_size, (size_t)got);
+    return serve(connection);
+}
+
+static enum turn turn_write(struct connection *connection)
+{
+    enum sent sent = send_output(connection, &connection->output->output);
+    if (sent != SENT_ALL)
+        return sent == SENT_PART ? TURN_BLOCKED : TURN_CLOSE;
+    output_drop(connection);
+    if (connection->after == PROTOCOL_READ)
+        return TURN_WAIT;
+    return connection->after == PROTOCOL_CLOSE ? TURN_CLOSE : serve(connection);
+}
+
+/* ---- turns ---- */
+
+static void watch(struct connection *connection, short what)
+{
+    if (connection->watched == what)
+        return;
+    if (connection->watched)
+        event_del(&connection->event);
+    event_assign(&connection->event, connection->worker->base, connection->fd, (short)(what | EV_PERSIST),
+                 on_event, connection);
+    event_add(&connection->event, NULL);
+    connection->watched = what;
+}
+
+static void set_yielded(struct connection *connection, bool yielded)
+{
+    if (connection->yielded == yielded)
+        return;
+    if (yielded)
+        TAILQ_INSERT_TAIL(&connection->worker->again, connection, again);
+    else
+        TAILQ_REMOVE(&connection->worker->again, connection, again);
+    connection->yielded = yielded;
+}
+
+/* Is a reply under way, of which some bytes may already be out? */
+static bool in_reply(const struct connection *connection)
+{
+    return connection->output || (connection->yielded && connection->after == PROTOCOL_WRITE);
+}
+
+static void finish_turn(struct connection *connection, enum turn turn)
+{
+    struct worker *worker = connection->worker;
+    bool keep = turn != TURN_CLOSE && input_settle(connection);
+    if (keep)
+        set_yielded(connection, turn == TURN_AGAIN);
+    if (!keep || (worker->stopping && !in_reply(connection))) {
+        worker_turn_end(worker, NULL);
+        connection_close(connection);
+        return;
+    }
+    watch(connection, turn == TURN_BLOCKED ? EV_WRITE : EV_READ);
+    show_rest(connection, turn == TURN_BLOCKED ? CONNECTION_WRITE
+                          : turn == TURN_AGAIN ? CONNECTION_YIELDED
+                                               : waiting_state(connection));
+    worker_turn_end(worker, connection);
+}
+
+static void take_turn(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    worker_awaken(worker);
+    connection->pass = worker->pass;
+    show(&connection->seen.state, CONNECTION_PARSE);
+    show(&connection->seen.active_s, clock_s());
+    enum turn turn = connection->output    ? turn_write(connection)
+                     : connection->yielded ? serve(connection)
+                                           : turn_read(connection);
+    finish_turn(connection, turn);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *context)
+{
+    struct connection *connection = context;
+    (void)fd, (void)what;
+    take_turn(connection);
+}
+
+void connection_again(struct connection *connection)
+{
+    take_turn(connection);
+}
+
+/* ---- beginning and end ---- */
+
+bool connection_open(struct connection *connection)
+{
+    session_init(&connection->session);
+    connection->input = (struct input){0};
+    connection->output = NULL;
+    connection->watched = 0;
+    connection->after = PROTOCOL_READ;
+    connection->peer_gone = connection->yielded = false;
+    connection->pass = 0;
+    event_assign(&connection->event, connection->worker->base, connection->fd, EV_READ | EV_PERSIST, on_event,
+                 connection);
+    if (event_add(&connection->event, NULL) != 0)
+        return false;
+    connection->watched = EV_READ;
+    /* Release, and last: with its id the slot is in use, and may be asked to close. Partner: table.c. */
+    atomic_store_explicit(&connection->seen.id, connection->id, memory_order_release);
+    return true;
+}
+
+void connection_stop(struct connection *connection)
+{
+    if (!in_reply(connection))
+        connection_close(connection);
+}
+
+/* A close over unread bytes would reset the connection, and a reset may overtake the last reply. */
+static void say_goodbye(struct connection *connection)
+{
+    ssize_t ignored;
+    shutdown(connection->fd, SHUT_WR);
+    ignored = recv(connection->fd, connection->worker->input, INPUT_SIZE, MSG_DONTWAIT);
+    (void)ignored;
+}
+
+void connection_close(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    struct net *net = worker->net;
+    /* Release; partner: the acquire loads of table.c: without an id the slot says nothing. */
+    atomic_store_explicit(&connection->seen.id, 0, memory_order_release);
+    if (connection->watched)
+        event_del(&connection->event);
+    set_yielded(connection, false);
+    session_fini(&connection->session);
+    output_drop(connection);
+    connection->input.begin = connection->input.end;
+    input_settle(connection);
+    if (!connection->peer_gone)
+        say_goodbye(connection);
+    close(connection->fd);
+    TAILQ_REMOVE(&worker->all, connection, all);
+    atomic_fetch_sub_explicit(&worker->connection_count, 1, memory_order_relaxed);
+    table_give(&net->table, connection);
+    /* After the slot and the descriptor are free: who sees the place free may use them. Release; partner: the
+     * lock of the table and the kernel's own order. */
+    atomic_fetch_sub_explicit(&net->connection_count, 1, memory_order_release);
+}

@@ -1,0 +1,222 @@
+/* The network as a whole: its life, the main thread's loop, and what it tells others. */
+#include "net/net.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/net_priv.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+
+/* ---- probes ---- */
+
+/* Relaxed: gauges. */
+static void probe(void *context, struct metrics_snapshot *snapshot)
+{
+    struct net *net = context;
+    snapshot->value[METRIC_curr_connections] =
+        atomic_load_explicit(&net->connection_count, memory_order_relaxed);
+    snapshot->value[METRIC_max_connections] = net->table.capacity;
+    snapshot->value[METRIC_accepting_conns] = net_accepting(net);
+}
+
+bool net_accepting(const struct net *net)
+{
+    return atomic_load_explicit(&net->accepting, memory_order_relaxed);
+}
+
+size_t net_workers(struct net *net, struct net_worker *out, size_t max)
+{
+    size_t count = net->worker_count < max ? net->worker_count : max;
+    for (size_t i = 0; i < count; i++) {
+        const struct worker *worker = &net->workers[i];
+        out[i] = (struct net_worker){
+            .index = worker->index,
+            .connections = atomic_load_explicit(&worker->connection_count, memory_order_relaxed),
+            .requests = atomic_load_explicit(&worker->requests, memory_order_relaxed),
+            .busy_ns = atomic_load_explicit(&worker->busy_ns, memory_order_relaxed)};
+    }
+    return count;
+}
+
+void net_addresses(const struct net *net, char *out, size_t size)
+{
+    size_t at = 0;
+    *out = '\0';
+    for (unsigned i = 0; i < net->listener_count && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? "," : "", net->listeners[i].name);
+}
+
+uint16_t net_port(const struct net *net)
+{
+    for (unsigned i = 0; i < net->listener_count; i++)
+        if (net->listeners[i].family != AF_UNIX)
+            return (uint16_t)atoi(strrchr(net->listeners[i].name, ':') + 1);
+    return 0;
+}
+
+/* ---- life ---- */
+
+static bool set_up(struct net *net, char *error, size_t error_size)
+{
+    uint32_t wanted = (uint32_t)settings_u64(net->settings, connection_limit);
+    net->worker_count = (unsigned)settings_u64(net->settings, threads);
+    net->connection_max = limits_connections(wanted, net->worker_count);
+    net->workers = aligned_alloc(64, net->worker_count * sizeof *net->workers);
+    net->block = metrics_block_create(net->metrics);
+    net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!net->workers || !net->block || net->wake_fd < 0 || !table_init(&net->table, wanted)) {
+        snprintf(error, error_size, "no memory for %u connections (-c)", wanted);
+        return false;
+    }
+    memset(net->workers, 0, net->worker_count * sizeof *net->workers);
+    signals_catch(net->wake_fd); /* from here on a signal ends in order, even before net_run */
+    return listener_open_all(net, error, error_size);
+}
+
+static void tear_down(struct net *net)
+{
+    listener_close_all(net);
+    table_fini(&net->table);
+    if (net->wake_fd >= 0)
+        close(net->wake_fd);
+    free(net->workers);
+    free(net);
+}
+
+struct net *net_create(struct settings *settings, struct metrics *metrics, char *error, size_t error_size)
+{
+    struct net *net = calloc(1, sizeof *net);
+    if (!net) {
+        snprintf(error, error_size, "no memory");
+        return NULL;
+    }
+    net->settings = settings;
+    net->metrics = metrics;
+    net->wake_fd = -1;
+    if (!set_up(net, error, error_size)) {
+        tear_down(net);
+        return NULL;
+    }
+    metrics_probe_register(metrics, probe, net);
+    return net;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct net *net = context;
+    (void)fd, (void)what;
+    clock_tick();
+    if (clock_s() == net->second)
+        return;
+    net->second = clock_s();
+    if (net->each_second)
+        net->each_second(net->each_second_context);
+    if (settings_u64(net->settings, idle_timeout) > 0)
+        for (unsigned i = 0; i < net->worker_count; i++)
+            worker_give_idle_check(&net->workers[i]);
+}
+
+/* A signal or net_stop. */
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+    struct net *net = context;
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored, (void)what;
+    signals_log_ignored();
+    if (signals_stop_asked() || atomic_load_explicit(&net->stop, memory_order_relaxed))
+        event_base_loopbreak(net->base);
+}
+
+static void on_library_log(int severity, const char *line)
+{
+    (void)severity;
+    log_warn("event loop: %s", line);
+}
+
+static void start_main_loop(struct net *net)
+{
+    event_set_log_callback(on_library_log);
+    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    net->base = event_base_new();
+    if (!net->base) {
+        log_error("no event loop: %m");
+        exit(EX_OSERR);
+    }
+    event_assign(&net->tick, net->base, -1, EV_PERSIST, on_tick, net);
+    event_assign(&net->wake, net->base, net->wake_fd, EV_READ | EV_PERSIST, on_wake, net);
+    event_assign(&net->resume, net->base, -1, 0, listener_resume, net);
+    event_add(&net->tick, &tick);
+    event_add(&net->wake, NULL);
+}
+
+void net_start(struct net *net, struct protocol *protocol, struct store *store)
+{
+    net->protocol = protocol;
+    net->store = store;
+    start_main_loop(net);
+    for (unsigned i = 0; i < net->worker_count; i++) {
+        net->workers[i].net = net;
+        net->workers[i].index = i;
+        if (!worker_start(&net->workers[i])) {
+            log_error("cannot start worker %u: %m", i);
+            exit(EX_OSERR);
+        }
+    }
+    listener_start_all(net);
+    atomic_store_explicit(&net->accepting, true, memory_order_relaxed);
+}
+
+void net_run(struct net *net, void (*each_second)(void *context), void *context)
+{
+    net->each_second = each_second;
+    net->each_second_context = context;
+    net->second = clock_s();
+    event_base_dispatch(net->base);
+}
+
+/* Relaxed: the eventfd's write and read order it. */
+void net_stop(struct net *net)
+{
+    uint64_t one = 1;
+    atomic_store_explicit(&net->stop, true, memory_order_relaxed);
+    ssize_t ignored = write(net->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+static void stop_workers(struct net *net)
+{
+    for (unsigned i = 0; i < net->worker_count; i++)
+        worker_stop(&net->workers[i]);
+    for (unsigned i = 0; i < net->worker_count; i++)
+        worker_join(&net->workers[i]);
+}
+
+static void stop_main_loop(struct net *net)
+{
+    for (unsigned i = 0; i < net->listener_count; i++)
+        event_del(&net->listeners[i].event);
+    event_del(&net->tick);
+    event_del(&net->wake);
+    event_del(&net->resume);
+    event_base_free(net->base);
+}
+
+void net_destroy(struct net *net)
+{
+    if (!net)
+        return;
+    if (net->base) {
+        stop_main_loop(net);
+        stop_workers(net);
+    }
+    tear_down(net);
+}

@@ -1,0 +1,203 @@
+/* What the files of net share: the worker, the connection and the listener.
+ *
+ * The way of a connection: listener.c accepts (main thread) and takes a slot of the table -> worker.c gets it
+ * through its mailbox -> connection.c serves it, turn by turn, on that one worker until it closes -> the slot
+ * is given back. Thread-safety: a connection belongs to its worker from the mailbox on; what other threads
+ * may read of it is `seen`, atomics only. */
+#ifndef VITRINE_NET_NET_PRIV_H
+#define VITRINE_NET_NET_PRIV_H
+
+#include "base/lock.h"
+#include "net/net.h"
+#include "net/pool_priv.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+/* A connection's memory: at most one block of each, 64 KiB together; none of them while it is idle. */
+#define INPUT_SIZE  (16u << 10)
+#define OUTPUT_SIZE (48u << 10)
+
+struct output_block {
+    struct output output;
+    char data[OUTPUT_SIZE - sizeof(struct output)];
+};
+
+/* memcached's names for what a connection does. */
+enum connection_state {
+    CONNECTION_READ,
+    CONNECTION_PARSE,
+    CONNECTION_BODY,
+    CONNECTION_WRITE,
+    CONNECTION_YIELDED,
+    CONNECTION_CLOSING
+};
+
+/* Where a client is: the bytes of its address. */
+struct peer {
+    uint64_t address[2];
+    uint64_t family_port; /* family << 16 | port, host order */
+};
+
+/* What any thread may read. A reader takes `id`, then the rest, then `id` again: ids are never reused, so an
+ * equal id means that all belongs to one connection. Stores are release and loads acquire, so that who sees a
+ * field of the slot's next owner also sees that the id has gone. */
+struct connection_seen {
+    _Atomic uint64_t id; /* 0: the slot is free */
+    _Atomic uint64_t peer_address[2], peer_family_port;
+    _Atomic uint64_t requests, read_size, written_size;
+    _Atomic uint32_t fd, worker, listener, state, opened_s, active_s, pending_size, memory_size;
+};
+
+struct input {
+    char *data; /* a block of the pool; the worker's while a turn borrows it; NULL: none */
+    uint32_t begin, end;
+};
+
+struct connection {
+    struct connection_seen seen;
+    uint64_t id; /* never reused in the process's life */
+    struct worker *worker;
+    struct session session;
+    struct input input;
+    struct output_block *output; /* owned; only while a reply could not be sent whole */
+    struct event event;
+    int fd;
+    short watched;             /* EV_READ or EV_WRITE */
+    enum protocol_next after;  /* what follows once the pending reply is out */
+    bool peer_gone;            /* nothing is left to say goodbye to */
+    bool yielded;              /* on the worker's list of those to come back to */
+    uint64_t pass;             /* of the worker, in which it was served last */
+    uint32_t slot;             /* in the table */
+    struct connection *posted; /* next in the mailbox */
+    TAILQ_ENTRY(connection) all, again;
+};
+TAILQ_HEAD(connection_list, connection);
+
+struct table {
+    struct connection *slots; /* owned; mapped, so that unused ones cost nothing */
+    uint32_t *free_slots;     /* owned; a stack */
+    uint32_t capacity, free_count;
+    _Atomic uint32_t high; /* no slot from here on was ever used */
+    struct spin spin;      /* guards the stack: the main thread takes, workers give */
+    uint64_t next_id;      /* the main thread's */
+};
+
+struct worker {
+    _Alignas(64) struct net *net;
+    unsigned index;
+    pthread_t thread;
+    struct event_base *base;
+    struct metrics_block *block;
+    struct store_thread *store;
+    struct protocol_thread *protocol;
+    struct pool input_pool, output_pool;
+    char *input;                 /* one block, borrowed by each turn whose connection holds none */
+    struct output_block *output; /* likewise; always empty between turns */
+    struct connection_list all, again;
+    uint64_t pass;
+    uint64_t turn_begin_ns, awake_ns; /* of this turn; of this pass */
+    bool awake;                       /* online in the store */
+
+    struct lock mailbox;
+    struct connection *new_first; /* guarded by mailbox, as the next three */
+    struct kill_order *kill_first;
+    bool idle_check, stop_order;
+    int wake_fd;
+    struct event wake_event;
+
+    bool stopping;
+    _Atomic unsigned connection_count;
+    _Atomic uint64_t requests, busy_ns; /* written by the worker alone */
+};
+
+struct kill_order {
+    struct kill_order *next;
+    uint64_t id;
+    uint32_t slot;
+};
+
+#define LISTENER_NAME_SIZE 120u
+
+struct listener {
+    struct net *net;
+    int fd;
+    int family;
+    char name[LISTENER_NAME_SIZE]; /* "127.0.0.1:11211", "[::1]:11211", "unix:/path" */
+    struct event event;
+};
+
+#define LISTENERS_MAX 64u
+
+struct net {
+    struct settings *settings;
+    struct metrics *metrics;
+    struct metrics_block *block; /* the main thread's */
+    struct protocol *protocol;
+    struct store *store;
+    struct event_base *base;
+    struct event tick, wake, resume;
+    int wake_fd;
+    struct listener listeners[LISTENERS_MAX];
+    unsigned listener_count;
+    struct table table;
+    uint32_t connection_max;           /* what the descriptors allow of -c */
+    _Atomic uint32_t connection_count; /* up: main thread; down: workers */
+    _Atomic bool accepting, stop;
+    uint64_t paused_ns; /* when accepting stopped */
+    struct worker *workers;
+    unsigned worker_count, worker_next;
+    uint32_t second; /* the last one that was announced */
+    void (*each_second)(void *context);
+    void *each_second_context;
+};
+
+/* listener.c */
+bool listener_open_all(struct net *net, char *error, size_t error_size);
+void listener_start_all(struct net *net);
+void listener_close_all(struct net *net);
+void listener_resume(evutil_socket_t fd, short what, void *net);
+
+/* address.c */
+bool listener_open_tcp(struct net *net, const char *item, char *error, size_t error_size);
+bool listener_open_unix(struct net *net, const char *path, char *error, size_t error_size);
+
+/* worker.c */
+bool worker_start(struct worker *worker);
+void worker_stop(struct worker *worker); /* asks; worker_join waits */
+void worker_join(struct worker *worker);
+void worker_give_connection(struct worker *worker, struct connection *connection);
+bool worker_give_kill(struct worker *worker, uint64_t id, uint32_t slot);
+void worker_give_idle_check(struct worker *worker);
+/* Before the first turn of a pass. */
+void worker_awaken(struct worker *worker);
+/* Records the turn's latency; its requests count for `connection` too, unless NULL: it is about to close. */
+void worker_turn_end(struct worker *worker, struct connection *connection);
+
+/* connection.c */
+bool connection_open(struct connection *connection);
+void connection_close(struct connection *connection);
+/* Serves a connection that yielded. */
+void connection_again(struct connection *connection);
+/* Closes it, unless a reply is under way: then the turn that ends the reply does. */
+void connection_stop(struct connection *connection);
+
+/* table.c */
+bool table_init(struct table *table, uint32_t capacity);
+void table_fini(struct table *table);
+struct connection *table_take(struct table *table);
+void table_give(struct table *table, struct connection *connection);
+
+/* signals.c */
+void signals_catch(int wake_fd);
+bool signals_stop_asked(void);
+void signals_log_ignored(void);
+
+/* limits.c: how many connections of `wanted` the process's descriptors allow, raising their limit first. */
+uint32_t limits_connections(uint32_t wanted, unsigned thread_count);
+
+#endif

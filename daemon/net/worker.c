@@ -1,0 +1,295 @@
+/* A worker: one thread, one event loop, its connections, and the mailbox through which others reach it. */
+#include "net/net_priv.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define FAREWELL_NS                                                                                          \
+    150000000ull /* how long a stopping worker waits for clients to take their last replies                  \
+                  */
+
+/* ---- the mailbox: any thread ---- */
+
+static void ring(const struct worker *worker)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(worker->wake_fd, &one, sizeof one);
+    (void)ignored; /* a full eventfd wakes as well */
+}
+
+void worker_give_connection(struct worker *worker, struct connection *connection)
+{
+    lock_acquire(&worker->mailbox);
+    connection->posted = worker->new_first;
+    worker->new_first = connection;
+    lock_release(&worker->mailbox);
+    ring(worker);
+}
+
+bool worker_give_kill(struct worker *worker, uint64_t id, uint32_t slot)
+{
+    struct kill_order *order = malloc(sizeof *order);
+    if (!order)
+        return false;
+    lock_acquire(&worker->mailbox);
+    *order = (struct kill_order){.next = worker->kill_first, .id = id, .slot = slot};
+    worker->kill_first = order;
+    lock_release(&worker->mailbox);
+    ring(worker);
+    return true;
+}
+
+void worker_give_idle_check(struct worker *worker)
+{
+    lock_acquire(&worker->mailbox);
+    worker->idle_check = true;
+    lock_release(&worker->mailbox);
+    ring(worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+    lock_acquire(&worker->mailbox);
+    worker->stop_order = true;
+    lock_release(&worker->mailbox);
+    ring(worker);
+}
+
+/* ---- the mailbox: its worker ---- */
+
+static void open_new(struct worker *worker, struct connection *connection)
+{
+    while (connection) {
+        struct connection *next = connection->posted;
+        TAILQ_INSERT_TAIL(&worker->all, connection, all);
+        atomic_fetch_add_explicit(&worker->connection_count, 1, memory_order_relaxed);
+        if (!connection_open(connection) || worker->stopping)
+            connection_close(connection);
+        connection = next;
+    }
+}
+
+/* The slot may have changed hands, even of worker, since the order was given: its id tells. */
+static void kill_ordered(struct worker *worker, struct kill_order *order)
+{
+    while (order) {
+        struct kill_order *next = order->next;
+        struct connection *connection = &worker->net->table.slots[order->slot];
+        if (atomic_load_explicit(&connection->seen.id, memory_order_acquire) == order->id)
+            connection_close(connection);
+        free(order);
+        order = next;
+    }
+}
+
+static void close_idle(struct worker *worker)
+{
+    uint64_t timeout_s = settings_u64(worker->net->settings, idle_timeout);
+    uint32_t now = clock_s();
+    struct connection *connection = TAILQ_FIRST(&worker->all);
+    while (connection && timeout_s > 0) {
+        struct connection *next = TAILQ_NEXT(connection, all);
+        uint32_t active_s = atomic_load_explicit(&connection->seen.active_s, memory_order_relaxed);
+        if (now - active_s > timeout_s) {
+            metrics_add(worker->block, METRIC_idle_kicks, 1);
+            connection_close(connection);
+        }
+        connection = next;
+    }
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *worker = context;
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored, (void)what;
+    lock_acquire(&worker->mailbox);
+    struct connection *new_first = worker->new_first;
+    struct kill_order *kill_first = worker->kill_first;
+    bool idle_check = worker->idle_check;
+    worker->stopping = worker->stop_order;
+    worker->new_first = NULL;
+    worker->kill_first = NULL;
+    worker->idle_check = false;
+    lock_release(&worker->mailbox);
+    worker_awaken(worker);
+    open_new(worker, new_first);
+    kill_ordered(worker, kill_first);
+    if (idle_check)
+        close_idle(worker);
+}
+
+/* ---- turns ---- */
+
+void worker_awaken(struct worker *worker)
+{
+    if (worker->awake)
+        return;
+    store_thread_online(worker->store);
+    worker->awake = true;
+    worker->awake_ns = worker->turn_begin_ns = clock_ns();
+}
+
+/* How many operations this turn has come to. */
+static uint64_t turn_requests(const struct metrics_block *block)
+{
+    const uint32_t *counts = &block->turn_count[0][0];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < block->turn_touched_count; i++)
+        sum += counts[block->turn_touched[i]];
+    return sum;
+}
+
+void worker_turn_end(struct worker *worker, struct connection *connection)
+{
+    uint64_t now = clock_ns(), requests = turn_requests(worker->block);
+    metrics_turn_end(worker->block, now - worker->turn_begin_ns);
+    worker->turn_begin_ns = now;
+    if (requests == 0)
+        return;
+    metrics_bump(&worker->requests, requests);
+    if (!connection)
+        return;
+    /* Release; partner: the acquire loads of table.c (see struct connection_seen). */
+    uint64_t before = atomic_load_explicit(&connection->seen.requests, memory_order_relaxed);
+    atomic_store_explicit(&connection->seen.requests, before + requests, memory_order_release);
+}
+
+static void fall_asleep(struct worker *worker)
+{
+    if (!worker->awake)
+        return;
+    store_thread_offline(worker->store);
+    worker->awake = false;
+    metrics_bump(&worker->busy_ns, worker->turn_begin_ns - worker->awake_ns);
+}
+
+/* Those that used up -R get another turn each, after all others had theirs; one that an event has served in
+ * this pass already waits for the next. */
+static void serve_again(struct worker *worker)
+{
+    struct connection *last = TAILQ_LAST(&worker->again, connection_list), *connection;
+    for (bool more = last != NULL; more && (connection = TAILQ_FIRST(&worker->again)) != NULL;) {
+        more = connection != last;
+        TAILQ_REMOVE(&worker->again, connection, again);
+        TAILQ_INSERT_TAIL(&worker->again, connection, again);
+        if (connection->pass != worker->pass)
+            connection_again(connection);
+    }
+}
+
+static void pass(struct worker *worker)
+{
+    worker->pass++;
+    int flags = EVLOOP_ONCE | (TAILQ_EMPTY(&worker->again) ? 0 : EVLOOP_NONBLOCK);
+    event_base_loop(worker->base, flags);
+    serve_again(worker);
+    fall_asleep(worker);
+}
+
+/* Replies under way are finished, if their clients read them; then every connection is closed. */
+static void wind_up(struct worker *worker)
+{
+    const struct timeval step = {.tv_usec = 10000};
+    uint64_t end_ns = clock_ns() + FAREWELL_NS;
+    struct connection *connection = TAILQ_FIRST(&worker->all);
+    while (connection) {
+        struct connection *next = TAILQ_NEXT(connection, all);
+        connection_stop(connection);
+        connection = next;
+    }
+    while (!TAILQ_EMPTY(&worker->all) && clock_ns() < end_ns) {
+        event_base_loopexit(worker->base, &step);
+        pass(worker);
+    }
+    while (!TAILQ_EMPTY(&worker->all))
+        connection_close(TAILQ_FIRST(&worker->all));
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+    worker->store = store_thread_create(worker->net->store, worker->block);
+    worker->protocol =
+        worker->store ? protocol_thread_create(worker->net->protocol, worker->store, worker->block) : NULL;
+    if (!worker->protocol) {
+        log_error("no memory for worker %u", worker->index);
+        exit(EX_OSERR);
+    }
+    while (!worker->stopping)
+        pass(worker);
+    wind_up(worker);
+    protocol_thread_destroy(worker->protocol);
+    store_thread_destroy(worker->store);
+    return NULL;
+}
+
+static bool set_up(struct worker *worker)
+{
+    struct event_config *config = event_config_new();
+    if (!config)
+        return false;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* nobody else touches it */
+    worker->base = event_base_new_with_config(config);
+    event_config_free(config);
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->block = metrics_block_create(worker->net->metrics);
+    worker->input = pool_take(&worker->input_pool);
+    worker->output = pool_take(&worker->output_pool);
+    return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output;
+}
+
+/* Signals go to the main thread. */
+static bool launch(struct worker *worker)
+{
+    sigset_t all, before;
+    char name[16];
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool good = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    snprintf(name, sizeof name, "worker-%u", worker->index);
+    if (good)
+        pthread_setname_np(worker->thread, name);
+    return good;
+}
+
+bool worker_start(struct worker *worker)
+{
+    TAILQ_INIT(&worker->all);
+    TAILQ_INIT(&worker->again);
+    lock_init(&worker->mailbox, LOCK_NET_MAILBOX);
+    pool_init(&worker->input_pool, INPUT_SIZE);
+    pool_init(&worker->output_pool, OUTPUT_SIZE);
+    if (!set_up(worker))
+        return false;
+    worker->output->output =
+        (struct output){.data = worker->output->data, .capacity = sizeof worker->output->data};
+    event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_mail, worker);
+    event_add(&worker->wake_event, NULL);
+    return launch(worker);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    event_del(&worker->wake_event);
+    event_base_free(worker->base);
+    close(worker->wake_fd);
+    pool_give(&worker->input_pool, worker->input);
+    pool_give(&worker->output_pool, worker->output);
+    pool_fini(&worker->input_pool);
+    pool_fini(&worker->output_pool);
+    lock_fini(&worker->mailbox);
+}

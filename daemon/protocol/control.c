@@ -1,0 +1,260 @@
+/* Commands on the server itself. Each reads its own words; what they answer is memcached's. */
+#include "protocol/protocol_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX            6u
+#define VERBOSITY_MAX        2u
+#define MEMLIMIT_MIN_MIB     8u
+#define MEMLIMIT_MAX_MIB     1000000000u
+#define CRAWLER_SLEEP_MAX_US 1000000u
+/* Class ids in commands, as memcached numbers them: 1 to 63. */
+#define CLASS_ID_MAX 63
+
+/* The words behind the command. */
+struct words {
+    struct token at[WORDS_MAX];
+    unsigned count;
+};
+
+static struct words words_of(const struct request *request)
+{
+    struct words words;
+    words.count = text_tokens(request->words, request->words_size, words.at, WORDS_MAX);
+    return words;
+}
+
+static bool word_is(const struct words *words, unsigned index, const char *text)
+{
+    return index < words->count && token_is(&words->at[index], text);
+}
+
+static bool word_u32(const struct words *words, unsigned index, uint32_t *number)
+{
+    return index < words->count && number_parse_u32(words->at[index].data, words->at[index].size, number);
+}
+
+static bool word_i64(const struct words *words, unsigned index, int64_t *number)
+{
+    return index < words->count && number_parse_i64(words->at[index].data, words->at[index].size, number);
+}
+
+static bool word_double(const struct words *words, unsigned index, double *number)
+{
+    char text[32];
+    if (index >= words->count || words->at[index].size >= sizeof text)
+        return false;
+    memcpy(text, words->at[index].data, words->at[index].size);
+    text[words->at[index].size] = '\0';
+    char *end;
+    *number = strtod(text, &end);
+    return *end == '\0' && end != text;
+}
+
+static void outcome_say(struct outcome *outcome, enum result result, const char *text)
+{
+    outcome->result = result;
+    outcome->text = text;
+}
+
+CONTROL(flush_all)
+{
+    (void)key;
+    struct words words = words_of(request);
+    int64_t delay = 0;
+    if (settings_on(thread->protocol->settings, no_flush))
+        outcome_say(outcome, RESULT_REFUSED, "CLIENT_ERROR flush_all not allowed");
+    else if (words.count > request->noreply && !word_i64(&words, 0, &delay))
+        outcome->result = RESULT_BAD_EXPIRY;
+    else
+        store_flush(thread->store, delay > 0 ? protocol_expiry(delay) : clock_s());
+}
+
+CONTROL(version)
+{
+    (void)thread, (void)request, (void)key;
+    outcome->text = "VERSION " PROTOCOL_MEMCACHED_VERSION " vitrine/" VITRINE_VERSION;
+}
+
+CONTROL(verbosity)
+{
+    (void)key;
+    struct words words = words_of(request);
+    uint32_t level;
+    if (!word_u32(&words, 0, &level)) {
+        outcome->result = RESULT_BAD_FORMAT;
+        return;
+    }
+    if (level > VERBOSITY_MAX)
+        level = VERBOSITY_MAX;
+    /* Relaxed: a setting stands alone; partner: settings_u64. */
+    atomic_store_explicit(&thread->protocol->settings->verbose, level, memory_order_relaxed);
+    log_level_set((enum log_level)(LOG_LEVEL_INFO + level));
+}
+
+CONTROL(quit)
+{
+    (void)thread, (void)request, (void)key;
+    outcome->close = true;
+}
+
+CONTROL(shutdown)
+{
+    (void)key;
+    struct protocol *protocol = thread->protocol;
+    struct words words = words_of(request);
+    bool graceful = words.count == 1 && word_is(&words, 0, "graceful");
+    if (!settings_on(protocol->settings, enable_shutdown)) {
+        outcome_say(outcome, RESULT_REFUSED, "ERROR: shutdown not enabled");
+    } else if (words.count > 0 && !graceful) {
+        outcome_say(outcome, RESULT_BAD_FORMAT, "CLIENT_ERROR invalid shutdown mode");
+    } else {
+        outcome->close = true;
+        if (protocol->host.shutdown != NULL)
+            protocol->host.shutdown(protocol->host.context, graceful);
+    }
+}
+
+CONTROL(cache_memlimit)
+{
+    (void)key;
+    struct protocol *protocol = thread->protocol;
+    struct words words = words_of(request);
+    uint32_t limit;
+    if (!word_u32(&words, 0, &limit)) {
+        outcome->result = RESULT_UNKNOWN;
+    } else if (limit < MEMLIMIT_MIN_MIB) {
+        outcome_say(outcome, RESULT_REFUSED, "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m");
+    } else if (limit > MEMLIMIT_MAX_MIB) {
+        outcome_say(outcome, RESULT_REFUSED, "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes");
+    } else if (!store_memory_limit_set(protocol->store, (size_t)limit << 20)) {
+        outcome_say(outcome, RESULT_REFUSED, "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust");
+    } else {
+        /* Relaxed: a setting stands alone; partner: settings_u64. */
+        atomic_store_explicit(&protocol->settings->memory_limit, limit, memory_order_relaxed);
+    }
+}
+
+/* ---- mechanisms of memcached's that have no counterpart: the arguments are checked, nothing is done ---- */
+
+/* There are no pages to move between classes. */
+static void slabs_reassign(const struct words *words, struct outcome *outcome)
+{
+    int64_t from, to;
+    if (!word_i64(words, 1, &from) || !word_i64(words, 2, &to))
+        outcome->result = RESULT_BAD_FORMAT;
+    else if (from == to)
+        outcome_say(outcome, RESULT_REFUSED, "SAME src and dst class are identical");
+    else if (from < -1 || from > CLASS_ID_MAX || to < 0 || to > CLASS_ID_MAX)
+        outcome_say(outcome, RESULT_REFUSED, "BADCLASS invalid src or dst class id");
+    else
+        outcome_say(outcome, RESULT_REFUSED, "NOSPARE source class has no spare pages");
+}
+
+static void slabs_automove(const struct words *words, struct outcome *outcome)
+{
+    uint32_t number;
+    double ratio;
+    if (word_is(words, 1, "ratio") || word_is(words, 1, "freeratio"))
+        outcome->result = word_double(words, 2, &ratio) ? RESULT_OK : RESULT_UNKNOWN;
+    else if (word_is(words, 1, "window"))
+        outcome->result = word_u32(words, 2, &number) ? RESULT_OK : RESULT_BAD_FORMAT;
+    else if (!word_u32(words, 1, &number))
+        outcome->result = RESULT_BAD_FORMAT;
+    else
+        outcome->result = number <= 2 ? RESULT_OK : RESULT_UNKNOWN;
+}
+
+CONTROL(slabs)
+{
+    (void)thread, (void)key;
+    struct words words = words_of(request);
+    if (words.count == 3 && word_is(&words, 0, "reassign"))
+        slabs_reassign(&words, outcome);
+    else if (words.count >= 2 && word_is(&words, 0, "automove"))
+        slabs_automove(&words, outcome);
+    else
+        outcome->result = RESULT_UNKNOWN;
+}
+
+static void lru_tune(const struct words *words, struct outcome *outcome)
+{
+    uint32_t hot, warm;
+    double hot_factor, warm_factor;
+    if (!word_u32(words, 1, &hot) || !word_u32(words, 2, &warm) || !word_double(words, 3, &hot_factor) ||
+        !word_double(words, 4, &warm_factor))
+        outcome->result = RESULT_UNKNOWN;
+    else if ((uint64_t)hot + warm > 80)
+        outcome_say(outcome, RESULT_REFUSED, "ERROR hot and warm pcts must not exceed 80");
+    else if (!(hot_factor > 0 && warm_factor > 0))
+        outcome_say(outcome, RESULT_REFUSED, "ERROR hot/warm age factors must be greater than 0");
+}
+
+CONTROL(lru)
+{
+    (void)thread, (void)key;
+    struct words words = words_of(request);
+    int64_t ttl;
+    if (words.count >= 5 && word_is(&words, 0, "tune"))
+        lru_tune(&words, outcome);
+    else if (word_is(&words, 0, "mode") && (word_is(&words, 1, "flat") || word_is(&words, 1, "segmented")))
+        outcome->result = RESULT_OK;
+    else if (word_is(&words, 0, "temp_ttl") && word_i64(&words, 1, &ttl))
+        outcome->result = RESULT_OK;
+    else
+        outcome->result = RESULT_UNKNOWN;
+}
+
+/* "all", "hash" or class ids between commas. */
+static bool classes_valid(const struct token *classes)
+{
+    if (token_is(classes, "all"))
+        return true;
+    const char *at = classes->data, *end = classes->data + classes->size;
+    while (true) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        const char *id_end = comma == NULL ? end : comma;
+        uint32_t id;
+        if (!number_parse_u32(at, (size_t)(id_end - at), &id) || id < 1 || id > CLASS_ID_MAX)
+            return false;
+        if (comma == NULL)
+            return true;
+        at = comma + 1;
+    }
+}
+
+static void crawler_tune(const struct words *words, struct outcome *outcome)
+{
+    uint32_t number;
+    if (!word_u32(words, 1, &number))
+        outcome->result = RESULT_BAD_FORMAT;
+    else if (word_is(words, 0, "sleep") && number > CRAWLER_SLEEP_MAX_US)
+        outcome_say(outcome, RESULT_BAD_FORMAT, "CLIENT_ERROR sleep must be one second or less");
+}
+
+/* Expired items are taken back by the maintainer, always. */
+CONTROL(lru_crawler)
+{
+    (void)thread, (void)key;
+    struct words words = words_of(request);
+    if (words.count == 2 && word_is(&words, 0, "crawl")) {
+        if (!classes_valid(&words.at[1]))
+            outcome_say(outcome, RESULT_REFUSED, "BADCLASS invalid class id");
+    } else if (words.count == 2 && (word_is(&words, 0, "sleep") || word_is(&words, 0, "tocrawl"))) {
+        crawler_tune(&words, outcome);
+    } else if (words.count == 1 && word_is(&words, 0, "enable")) {
+        outcome_say(outcome, RESULT_REFUSED, "ERROR failed to start lru crawler thread");
+    } else if (words.count != 1 || !word_is(&words, 0, "disable")) {
+        outcome->result = RESULT_UNKNOWN;
+    }
+}
+
+CONTROL(refresh_certs)
+{
+    (void)thread, (void)request, (void)key;
+    outcome_say(outcome, RESULT_REFUSED, "Error TLS not enabled");
+}

@@ -1,0 +1,137 @@
+/* Counting: each outcome once into the request matrix, and memcached's classic counters derived from it. */
+#include "protocol/protocol_priv.h"
+
+/* What an outcome is to the classic counters. */
+enum outcome_kind { KIND_REFUSED, KIND_ANSWERED, KIND_HIT, KIND_MISS, KIND_BADVAL };
+
+static const uint8_t outcome_kinds[RESULT_COUNT] = {
+    [RESULT_OK] = KIND_ANSWERED,         [RESULT_HIT] = KIND_HIT,
+    [RESULT_MISS] = KIND_MISS,           [RESULT_STORED] = KIND_HIT,
+    [RESULT_NOT_STORED] = KIND_ANSWERED, [RESULT_EXISTS] = KIND_BADVAL,
+    [RESULT_NOT_FOUND] = KIND_MISS,      [RESULT_DELETED] = KIND_HIT,
+    [RESULT_TOUCHED] = KIND_HIT,         [RESULT_BAD_CHUNK] = KIND_ANSWERED};
+
+/* ---- recording ---- */
+
+/* What an item takes besides its key and value, for its size band where the store names none. */
+#define ITEM_OVERHEAD_SIZE 16u
+
+static void record_store_band(struct protocol_thread *thread, const struct request *request,
+                              const struct store_key *key, enum outcome_kind kind)
+{
+    if (kind == KIND_REFUSED)
+        return;
+    unsigned band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + request->body_size);
+    metrics_band_add(thread->block, band, BAND_cmd_set, 1);
+    if (request->command == COMMAND_cas && (kind == KIND_HIT || kind == KIND_BADVAL))
+        metrics_band_add(thread->block, band, kind == KIND_HIT ? BAND_cas_hits : BAND_cas_badval, 1);
+}
+
+/* What a hit on an item counts for its size band. */
+static void record_hit_band(struct protocol_thread *thread, const struct request *request,
+                            const struct store_key *key, const struct outcome *outcome)
+{
+    struct metrics_block *block = thread->block;
+    unsigned band = outcome->view.band;
+    switch (command_rows[request->command].class) {
+    case CLASS_KEYS:
+        metrics_band_add(block, band, BAND_get_hits, 1);
+        return;
+    case CLASS_TOUCH_KEYS:
+    case CLASS_TOUCH:
+        metrics_band_add(block, band, BAND_touch_hits, 1);
+        return;
+    case CLASS_KEY:
+        metrics_band_add(block, band, BAND_delete_hits, 1);
+        return;
+    case CLASS_DELTA:
+        band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + outcome->digit_count);
+        metrics_band_add(block, band, request->command == COMMAND_incr ? BAND_incr_hits : BAND_decr_hits, 1);
+        return;
+    default:
+        return;
+    }
+}
+
+static enum prefixes_event prefix_event(const struct request *request, enum result result)
+{
+    switch (command_rows[request->command].class) {
+    case CLASS_KEYS:
+    case CLASS_TOUCH_KEYS:
+        return result == RESULT_HIT ? PREFIXES_HIT : PREFIXES_MISS;
+    case CLASS_STORE:
+        return PREFIXES_SET;
+    case CLASS_KEY:
+        return PREFIXES_DELETE;
+    default:
+        return PREFIXES_EVENT_COUNT;
+    }
+}
+
+static void record_prefix(struct protocol_thread *thread, const struct request *request,
+                          const struct store_key *key, enum result result)
+{
+    enum prefixes_event event = prefix_event(request, result);
+    if (key != NULL && event != PREFIXES_EVENT_COUNT)
+        prefixes_record(thread->prefixes, key->data, key->size, event);
+}
+
+void counters_record(struct protocol_thread *thread, const struct request *request,
+                     const struct store_key *key, const struct outcome *outcome)
+{
+    metrics_request(thread->block, request->command, outcome->result);
+    enum outcome_kind kind = (enum outcome_kind)outcome_kinds[outcome->result];
+    if (command_rows[request->command].class == CLASS_STORE)
+        record_store_band(thread, request, key, kind);
+    else if (kind == KIND_HIT)
+        record_hit_band(thread, request, key, outcome);
+    if (thread->detail)
+        record_prefix(thread, request, key, outcome->result);
+}
+
+/* ---- deriving ---- */
+
+static void add(struct metrics_snapshot *snapshot, enum metric id, uint64_t n)
+{
+    if (id != NO_METRIC)
+        snapshot->value[id] += n;
+}
+
+static void derive(struct metrics_snapshot *snapshot, enum command command, enum result result)
+{
+    const struct command_row *row = &command_rows[command];
+    uint64_t n = snapshot->request[command][result];
+    enum outcome_kind kind = (enum outcome_kind)outcome_kinds[result];
+    /* memcached counts each flush_all, refused ones too, but no other command that it refuses. */
+    if (kind != KIND_REFUSED || command == COMMAND_flush_all)
+        add(snapshot, row->count, n);
+    if (kind == KIND_HIT)
+        add(snapshot, row->hit, n);
+    else if (kind == KIND_MISS)
+        add(snapshot, row->miss, n);
+    else if (kind == KIND_BADVAL)
+        add(snapshot, row->badval, n);
+}
+
+static void clear_derived(struct metrics_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+        const struct command_row *row = &command_rows[i];
+        const enum metric ids[] = {row->count, row->hit, row->miss, row->badval};
+        for (unsigned j = 0; j < sizeof ids / sizeof *ids; j++)
+            if (ids[j] != NO_METRIC)
+                snapshot->value[ids[j]] = 0;
+    }
+}
+
+void counters_probe(void *context, struct metrics_snapshot *snapshot)
+{
+    (void)context;
+    clear_derived(snapshot);
+    for (unsigned command = 0; command < COMMAND_COUNT; command++)
+        for (unsigned result = 0; result < RESULT_COUNT; result++)
+            derive(snapshot, (enum command)command, (enum result)result);
+    const uint64_t *value = snapshot->value;
+    snapshot->value[METRIC_set_hits] =
+        value[METRIC_cmd_set] - value[METRIC_cas_hits] - value[METRIC_cas_misses] - value[METRIC_cas_badval];
+}

@@ -1,0 +1,90 @@
+/* The process's and the workers' part of the protocol, and what belongs to no command. */
+#include "protocol/protocol_priv.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+/* The largest expiry that counts from now; above it is a Unix time. */
+#define EXPTIME_RELATIVE_MAX (60 * 60 * 24 * 30)
+
+const char *protocol_version(void)
+{
+    return PROTOCOL_MEMCACHED_VERSION " vitrine/" VITRINE_VERSION;
+}
+
+uint32_t protocol_expiry(int64_t exptime)
+{
+    if (exptime == 0)
+        return STORE_NEVER_S;
+    if (exptime < 0)
+        return STORE_EXPIRED_S;
+    if (exptime <= EXPTIME_RELATIVE_MAX)
+        return clock_s() + (uint32_t)exptime;
+    return clock_from_wall_s(exptime);
+}
+
+static void commands_declare(struct metrics *metrics)
+{
+    static const char *const names[] = {
+#define COMMAND(id, class, tokens, execute, mode, count, hit, miss, badval, summary) #id,
+#include "protocol/commands.def"
+    };
+    metrics_commands_declare(metrics, names, COMMAND_COUNT);
+}
+
+struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,
+                                 const struct protocol_host *host)
+{
+    struct protocol *protocol = calloc(1, sizeof *protocol);
+    if (protocol == NULL)
+        return NULL;
+    const char *delimiter = settings->prefix_delimiter;
+    protocol->prefixes = prefixes_create(delimiter != NULL ? delimiter[0] : ':');
+    if (protocol->prefixes == NULL) {
+        free(protocol);
+        return NULL;
+    }
+    prefixes_enable(protocol->prefixes, settings_on(settings, detail));
+    protocol->settings = settings;
+    protocol->cas_hidden = settings_on(settings, no_cas);
+    protocol->store = store;
+    protocol->metrics = metrics;
+    if (host != NULL)
+        protocol->host = *host;
+    command_index_build(&protocol->commands);
+    commands_declare(metrics);
+    metrics_probe_register(metrics, counters_probe, protocol);
+    return protocol;
+}
+
+void protocol_destroy(struct protocol *protocol)
+{
+    if (protocol == NULL)
+        return;
+    metrics_probe_remove(protocol->metrics, counters_probe, protocol);
+    prefixes_destroy(protocol->prefixes);
+    free(protocol);
+}
+
+struct protocol_thread *protocol_thread_create(struct protocol *protocol, struct store_thread *store,
+                                               struct metrics_block *block)
+{
+    struct protocol_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL)
+        return NULL;
+    thread->protocol = protocol;
+    thread->store = store;
+    thread->block = block;
+    thread->prefixes = prefixes_thread_create(protocol->prefixes);
+    if (thread->prefixes == NULL) {
+        free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+void protocol_thread_destroy(struct protocol_thread *thread)
+{
+    free(thread);
+}

@@ -1,0 +1,132 @@
+/* The classic text protocol of memcached, from bytes to bytes.
+ *
+ * Place: above the store, below net. Pure: no socket, no event loop, no clock but base/clock, so that it can
+ * be tested and fuzzed with byte strings alone. Flow: protocol_run takes what one recv brought, parses as
+ * many requests as are there (struct request), prefetches their keys together, executes them in order against
+ * the store and appends the replies to the output. What it does not consume (a partial line, a body that is
+ * still coming) it asks for again. Thread-safety: a protocol_thread and its sessions belong to one worker;
+ * struct protocol is shared and immutable. Ownership: the caller owns input and output memory; a session owns
+ * its staged body. Source: doc/protocol.txt of memcached 1.6.45. */
+#ifndef VITRINE_PROTOCOL_PROTOCOL_H
+#define VITRINE_PROTOCOL_PROTOCOL_H
+
+#include "config/config.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* The version line: memcached's whose behaviour we hold to, then ours. */
+#define PROTOCOL_MEMCACHED_VERSION "1.6.45"
+
+/* ---- output: reply bytes, with values that are sent from where they lie ---- */
+#define OUTPUT_PINS_MAX 16u
+
+struct output_pin {
+    struct store_pin *pin; /* owned by the output until sent */
+    size_t at;             /* goes out before data[at] */
+    size_t size, sent;
+};
+
+struct output {
+    char *data; /* owned by whoever set it up; fixed capacity */
+    size_t capacity, size, sent;
+    struct output_pin pins[OUTPUT_PINS_MAX];
+    unsigned pin_count, pin_first;
+};
+
+/* Bytes of reply not yet sent, pinned ones included. */
+size_t output_pending(const struct output *output);
+/* Fills at most `max` vectors with what is to be sent next; returns how many. */
+int output_vectors(const struct output *output, struct iovec *vectors, int max);
+/* `size` bytes went out: forgets them, unpins what is through. */
+void output_advance(struct output *output, size_t size);
+/* Drops everything, pins included. */
+void output_clear(struct output *output);
+
+/* ---- sessions ---- */
+struct protocol;        /* one a process */
+struct protocol_thread; /* one a worker */
+
+/* What the protocol asks of the process around it; all but `context` may be NULL (tests). */
+struct protocol_host {
+    void *context;
+    /* For `stats conns`: calls visit(arg, id, name, value) for each name of each connection, in memcached's
+     * form. */
+    void (*connections)(void *context, void (*visit)(void *arg, int id, const char *name, const char *value),
+                        void *arg);
+    /* For `shutdown` when -A allows it. */
+    void (*shutdown)(void *context, bool graceful);
+};
+
+struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,
+                                 const struct protocol_host *host);
+void protocol_destroy(struct protocol *protocol);
+struct protocol_thread *protocol_thread_create(struct protocol *protocol, struct store_thread *store,
+                                               struct metrics_block *block);
+void protocol_thread_destroy(struct protocol_thread *thread);
+
+/* A connection's state between runs: small when idle (no allocation; a body in flight is staged by the
+ * store). */
+struct session {
+    uint8_t state;   /* enum session_state, protocol's own */
+    uint8_t command; /* of the request whose body is coming */
+    uint8_t mode;
+    bool noreply;
+    uint8_t key_size;
+    uint32_t flags, expiry_s;
+    uint64_t cas;
+    uint64_t body_size; /* of the body in flight, CR LF included; or bytes still to swallow */
+    uint64_t body_got;
+    struct store_staging *staging; /* owned; NULL unless a large body is coming */
+    char *key;                     /* owned; only while a body is staged or a value goes out in pieces */
+    char *text;                    /* owned; a long reply being sent: body_size bytes, body_got of them out */
+    uint32_t requests;             /* since the last yield, for -R */
+};
+void session_init(struct session *session);
+void session_fini(struct session *session); /* drops a body in flight */
+
+enum protocol_next {
+    PROTOCOL_READ,  /* all that could be done is done: more input is needed */
+    PROTOCOL_WRITE, /* the output is as full as it should get: send, then run again */
+    PROTOCOL_YIELD, /* -R requests done and input is left: serve others first, then run again */
+    PROTOCOL_CLOSE  /* send what is pending, then close */
+};
+
+/* What was received and is not done with. A line that cannot fit the capacity is refused as memcached refuses
+ * a too long line; get lines of any length are streamed key by key. */
+struct protocol_input {
+    const char *data; /* borrowed for the call */
+    size_t size;
+    size_t capacity; /* of the buffer it is received into */
+    size_t consumed; /* set: how much of it is done with */
+};
+
+/* Runs the session over the input. Never consumes half a reply: an error reply or a stored item belongs
+ * wholly to consumed bytes. */
+enum protocol_next protocol_run(struct protocol_thread *thread, struct session *session,
+                                struct protocol_input *input, struct output *output);
+
+/* While a large body is coming and the input buffer is empty, where its next bytes may be received to
+ * directly; NULL when there is no such body. protocol_body_received says how many came (then protocol_run
+ * continues with what follows). */
+char *protocol_body_room(struct session *session, size_t *size);
+void protocol_body_received(struct session *session, size_t size);
+
+/* The groups of `stats`, for the text command and the admin server alike: "general" (""), "settings",
+ * "items", "slabs", "sizes", "conns". Calls visit(arg, name, value) in memcached's order; false: no such
+ * group. Any thread. */
+typedef void (*protocol_stat_fn)(void *arg, const char *name, const char *value);
+bool protocol_stats(struct protocol *protocol, const char *group, protocol_stat_fn visit, void *arg);
+
+/* The version text, e.g. "1.6.45 vitrine/0.1.0". */
+const char *protocol_version(void);
+
+/* Expiry as the protocol writes it (0 never, up to 30 days relative, above absolute, negative past) to a
+ * coarse second. */
+uint32_t protocol_expiry(int64_t exptime);
+
+#endif

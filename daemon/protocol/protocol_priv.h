@@ -1,0 +1,241 @@
+/* What the files of protocol/ share. Flow: run.c drives; text_parse.c turns bytes into struct request;
+ * execute.c (keys) and control.c (the server) turn a request into struct outcome; text_reply.c turns that
+ * into bytes; counters.c records it. A second dialect adds its own parse and reply files beside text_*.c and
+ * shares the rest. Thread-safety and ownership: as in protocol.h. */
+#ifndef VITRINE_PROTOCOL_PROTOCOL_PRIV_H
+#define VITRINE_PROTOCOL_PROTOCOL_PRIV_H
+
+#include "base/buffer.h"
+#include "base/number.h"
+#include "metrics/insight/prefixes.h"
+#include "protocol/protocol.h"
+
+#define BATCH_REQUEST_MAX 64u
+#define BATCH_KEY_MAX     STORE_PREFETCH_MAX
+
+/* No reply of one line is longer than this. */
+#define REPLY_LINE_MAX 128u
+/* What stands around a value besides its key: "VALUE", flags, size, CAS, spaces, line ends and a closing END.
+ */
+#define REPLY_VALUE_FRAME_MAX 96u
+
+#define NO_METRIC METRIC_COUNT
+
+/* ---- commands ---- */
+enum command {
+#define COMMAND(id, class, tokens, execute, mode, count, hit, miss, badval, summary) COMMAND_##id,
+#include "protocol/commands.def"
+    COMMAND_COUNT
+};
+
+enum command_class {
+    CLASS_KEYS,
+    CLASS_TOUCH_KEYS,
+    CLASS_STORE,
+    CLASS_KEY,
+    CLASS_DELTA,
+    CLASS_TOUCH,
+    CLASS_CONTROL,
+    CLASS_UNKNOWN,
+    CLASS_COUNT
+};
+
+/* Modes of the classes other than STORE, whose modes are enum store_mode. ANSWER: deaf to noreply. */
+enum command_mode { MODE_PLAIN, MODE_CAS, MODE_DECREMENT, MODE_ANSWER };
+
+struct request;
+struct outcome;
+/* `key` is NULL for the classes without keys. */
+typedef void (*execute_fn)(struct protocol_thread *thread, const struct request *request,
+                           const struct store_key *key, struct outcome *outcome);
+
+struct command_row {
+    const char *name;
+    uint8_t name_size;
+    uint8_t class;      /* enum command_class */
+    uint8_t tokens_min; /* words, the command's own included */
+    uint8_t mode;       /* enum store_mode or enum command_mode */
+    execute_fn execute;
+    enum metric count, hit, miss, badval;
+    const char *summary;
+};
+extern const struct command_row command_rows[COMMAND_COUNT];
+
+/* Open addressing over the names; built once, then constant. */
+#define COMMAND_SLOT_COUNT 128u
+struct command_index {
+    uint8_t slot[COMMAND_SLOT_COUNT]; /* enum command + 1, 0: free */
+};
+void command_index_build(struct command_index *index);
+enum command command_find(const struct command_index *index, const char *word, size_t size);
+
+/* ---- requests ---- */
+/* One parsed request, of whatever dialect. Pointers go into the input. */
+struct request {
+    uint8_t command;   /* enum command */
+    uint8_t refusal;   /* enum result: RESULT_OK, or why it is not executed */
+    bool noreply;      /* no answer is wanted */
+    bool line_follows; /* more of the same line is still to be parsed (or skipped, when refused) */
+    bool close;        /* the connection is to be closed, without a reply */
+    bool cas_hidden;   /* -C: the CAS shown is 0, and the one given matches nothing */
+    bool staged;       /* its body does not fit the input and is received apart */
+    uint16_t key_first, key_count; /* in the batch */
+    uint32_t flags, expiry_s;
+    uint64_t number;      /* a CAS or a delta */
+    const char *body;     /* the value; NULL while staged */
+    size_t body_size;     /* of the value */
+    size_t swallow_size;  /* bytes behind the request that are to be ignored, with a refusal */
+    const char *words;    /* CONTROL: what follows the command, ... */
+    size_t words_size;    /* ... without the line's end */
+    const char *consumed; /* when the request is done, the input is up to here */
+};
+
+struct batch {
+    unsigned request_count, key_count;
+    struct store_key keys[BATCH_KEY_MAX];
+    struct request requests[BATCH_REQUEST_MAX];
+};
+
+/* ---- outcomes ---- */
+struct outcome {
+    enum result result;
+    enum store_miss miss;   /* of a retrieval's MISS */
+    const char *text;       /* the line to say in place of the result's own; NULL: the result's */
+    struct store_view view; /* of a retrieval's or a touch's hit */
+    char digits[NUMBER_TEXT_MAX];
+    size_t digit_count;  /* of an arithmetic HIT */
+    struct buffer reply; /* a long reply in place of a line; owned */
+    bool close;          /* close the connection, without a reply */
+};
+
+/* ---- the process, a worker ---- */
+struct protocol {
+    struct settings *settings;
+    struct store *store;
+    struct metrics *metrics;
+    struct prefixes *prefixes;
+    struct protocol_host host;
+    bool cas_hidden; /* -C */
+    struct command_index commands;
+};
+
+struct protocol_thread {
+    struct protocol *protocol;
+    struct store_thread *store;
+    struct metrics_block *block;
+    struct prefixes_thread *prefixes;
+    bool detail; /* the setting, read once a run */
+    struct batch batch;
+    struct outcome outcome;
+};
+
+enum session_state {
+    SESSION_IDLE,
+    SESSION_KEYS,    /* the rest of a line of keys */
+    SESSION_SKIP,    /* the rest of a line, to be ignored */
+    SESSION_BODY,    /* a body, into the staging */
+    SESSION_SWALLOW, /* a body, to be ignored; then the result in `mode` is told, unless RESULT_COUNT */
+    SESSION_REPLY,   /* a long reply is going out */
+    SESSION_VALUE    /* a value is going out in pieces, then the rest of the line of keys */
+};
+
+/* ---- text: bytes to requests ---- */
+enum parse_status {
+    PARSE_DONE, /* one more request stands in the batch */
+    PARSE_MORE, /* a whole one needs more input */
+    PARSE_FULL, /* the batch has no room for its keys: execute first */
+    PARSE_CLOSE /* no request at all: close */
+};
+
+struct text_parser {
+    const struct protocol *protocol;
+    struct batch *batch;
+    const char *at, *end; /* the input not parsed yet */
+    size_t capacity;      /* of the caller's buffer */
+};
+enum parse_status text_parse(struct text_parser *parser);
+/* More keys of a line of which some are done. */
+enum parse_status text_parse_keys(struct text_parser *parser, const struct session *session);
+
+struct token {
+    const char *data;
+    size_t size;
+};
+/* Splits text[0..size) at spaces. Returns the whole count, of which at most `max` are in tokens. */
+unsigned text_tokens(const char *text, size_t size, struct token *tokens, unsigned max);
+bool token_is(const struct token *token, const char *text);
+
+/* ---- outcomes to text ---- */
+static inline size_t output_room(const struct output *output)
+{
+    return output->capacity - output->size;
+}
+/* Room for them is the caller's to have asked for. */
+void output_append(struct output *output, const void *data, size_t size);
+void output_pin_value(struct output *output, struct store_pin *pin, size_t size);
+
+/* An outcome other than a value. */
+void text_reply(struct output *output, const struct request *request, const struct outcome *outcome);
+void text_reply_end(struct output *output);
+
+static inline size_t text_value_size(const struct store_key *key, const struct store_view *view)
+{
+    return REPLY_VALUE_FRAME_MAX + key->size + view->size;
+}
+void text_reply_value_head(struct output *output, const struct request *request, const struct store_key *key,
+                           const struct store_view *view);
+void text_reply_value(struct output *output, const struct request *request, const struct store_key *key,
+                      const struct store_view *view);
+void text_reply_pinned(struct output *output, const struct request *request, const struct store_key *key,
+                       const struct store_view *view, struct store_pin *pin);
+
+/* ---- counting ---- */
+/* Records one outcome: the only place where a request is counted. `key` may be NULL. */
+void counters_record(struct protocol_thread *thread, const struct request *request,
+                     const struct store_key *key, const struct outcome *outcome);
+/* Fills the classic counters from the request matrix. A metrics_probe_fn. */
+void counters_probe(void *context, struct metrics_snapshot *snapshot);
+
+/* ---- executing: keys ---- */
+void execute_get(struct protocol_thread *thread, const struct request *request, const struct store_key *key,
+                 struct outcome *outcome);
+void execute_get_and_touch(struct protocol_thread *thread, const struct request *request,
+                           const struct store_key *key, struct outcome *outcome);
+void execute_store(struct protocol_thread *thread, const struct request *request, const struct store_key *key,
+                   struct outcome *outcome);
+void execute_delete(struct protocol_thread *thread, const struct request *request,
+                    const struct store_key *key, struct outcome *outcome);
+void execute_arithmetic(struct protocol_thread *thread, const struct request *request,
+                        const struct store_key *key, struct outcome *outcome);
+void execute_touch(struct protocol_thread *thread, const struct request *request, const struct store_key *key,
+                   struct outcome *outcome);
+/* A storage request was refused (TOO_LARGE, NO_MEMORY) before its body was seen: what the store makes of it.
+ */
+void execute_refused_store(struct protocol_thread *thread, const struct request *request,
+                           const struct store_key *key, enum result refusal);
+
+/* ---- executing: the server ---- */
+#define CONTROL(name)                                                                                        \
+    void control_##name(struct protocol_thread *thread, const struct request *request,                       \
+                        const struct store_key *key, struct outcome *outcome)
+CONTROL(flush_all);
+CONTROL(version);
+CONTROL(verbosity);
+CONTROL(quit);
+CONTROL(shutdown);
+CONTROL(cache_memlimit);
+CONTROL(stats);
+CONTROL(slabs);
+CONTROL(lru);
+CONTROL(lru_crawler);
+CONTROL(refresh_certs);
+
+/* ---- sessions ---- */
+/* Begins the staging of a request's body. False: no memory for it. */
+bool session_stage(struct protocol_thread *thread, struct session *session, const struct request *request,
+                   const struct store_key *key);
+void session_unstage(struct session *session);
+/* Ignores `size` bytes, then tells `result` (RESULT_COUNT: nothing). */
+void session_swallow(struct session *session, size_t size, enum result result);
+
+#endif

@@ -1,0 +1,146 @@
+/* `stats` and its subcommands in classic text. */
+#include "protocol/protocol_priv.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+#define WORDS_MAX 4u
+/* Classes are numbered below this in commands, as in memcached. */
+#define CLASS_ID_LIMIT 64u
+/* A cachedump is as long as memcached's at most, and looks at so much of the index that no client waits. */
+#define CACHEDUMP_SIZE_MAX   (2u << 20)
+#define CACHEDUMP_BUCKET_MAX 65536u
+#define CACHEDUMP_STEP       64u
+
+static void reply_stat(void *arg, const char *name, const char *value)
+{
+    struct buffer *reply = arg;
+    buffer_format(reply, "STAT %s %s\r\n", name, value);
+}
+
+static void stats_group(struct protocol_thread *thread, const char *group, struct outcome *outcome)
+{
+    protocol_stats(thread->protocol, group, reply_stat, &outcome->reply);
+    buffer_text(&outcome->reply, "END\r\n");
+}
+
+static void detail_set(struct protocol_thread *thread, bool on)
+{
+    struct protocol *protocol = thread->protocol;
+    thread->detail = on;
+    /* Relaxed: a setting stands alone; partner: settings_on. */
+    atomic_store_explicit(&protocol->settings->detail, on, memory_order_relaxed);
+    prefixes_enable(protocol->prefixes, on);
+}
+
+static void stats_detail(struct protocol_thread *thread, const struct token *words, unsigned count,
+                         struct outcome *outcome)
+{
+    struct protocol *protocol = thread->protocol;
+    if (settings_on(protocol->settings, no_dump)) {
+        outcome->result = RESULT_REFUSED;
+        outcome->text = "CLIENT_ERROR stats detail not allowed";
+    } else if (count > 1 && token_is(&words[1], "on")) {
+        detail_set(thread, true);
+    } else if (count > 1 && token_is(&words[1], "off")) {
+        detail_set(thread, false);
+    } else if (count > 1 && token_is(&words[1], "dump")) {
+        prefixes_dump(protocol->prefixes, &outcome->reply);
+        buffer_text(&outcome->reply, "END\r\n");
+    } else {
+        outcome->result = RESULT_BAD_FORMAT;
+        outcome->text = "CLIENT_ERROR usage: stats detail on|off|dump";
+    }
+}
+
+/* ---- cachedump ---- */
+
+struct cachedump {
+    struct buffer *reply;
+    unsigned band;
+    uint32_t left;
+};
+
+static void cachedump_item(void *context, const struct store_view *view)
+{
+    struct cachedump *dump = context;
+    if (view->band != dump->band || dump->left == 0 || dump->reply->size >= CACHEDUMP_SIZE_MAX)
+        return;
+    long long expiry = view->expiry_s == STORE_NEVER_S ? 0 : (long long)clock_wall_s(view->expiry_s);
+    buffer_text(dump->reply, "ITEM ");
+    buffer_append(dump->reply, view->key, view->key_size);
+    buffer_format(dump->reply, " [%zu b; %lld s]\r\n", view->size, expiry);
+    dump->left--;
+}
+
+static void cachedump_write(struct protocol_thread *thread, uint32_t class_id, uint32_t limit,
+                            struct outcome *outcome)
+{
+    struct cachedump dump = {&outcome->reply, class_id - 1, limit == 0 ? UINT32_MAX : limit};
+    uint64_t cursor = 0;
+    for (unsigned buckets = 0; buckets < CACHEDUMP_BUCKET_MAX && dump.left > 0; buckets += CACHEDUMP_STEP) {
+        cursor = store_browse(thread->store, cursor, UINT32_MAX, CACHEDUMP_STEP, cachedump_item, &dump);
+        if (cursor == 0 || dump.reply->size >= CACHEDUMP_SIZE_MAX)
+            break;
+    }
+    buffer_text(&outcome->reply, "END\r\n");
+}
+
+static void stats_cachedump(struct protocol_thread *thread, const struct token *words, unsigned count,
+                            struct outcome *outcome)
+{
+    uint32_t class_id, limit;
+    outcome->result = RESULT_BAD_FORMAT;
+    if (settings_on(thread->protocol->settings, no_dump)) {
+        outcome->result = RESULT_REFUSED;
+        outcome->text = "CLIENT_ERROR stats cachedump not allowed";
+    } else if (count < 3) {
+        outcome->text = "CLIENT_ERROR bad command line";
+    } else if (!number_parse_u32(words[1].data, words[1].size, &class_id) ||
+               !number_parse_u32(words[2].data, words[2].size, &limit)) {
+        return;
+    } else if (class_id >= CLASS_ID_LIMIT) {
+        outcome->text = "CLIENT_ERROR Illegal slab id";
+    } else {
+        outcome->result = RESULT_OK;
+        cachedump_write(thread, class_id, limit, outcome);
+    }
+}
+
+/* ---- the command ---- */
+
+static void stats_reset(struct protocol_thread *thread, struct outcome *outcome)
+{
+    metrics_reset(thread->protocol->metrics);
+    prefixes_clear(thread->protocol->prefixes);
+    outcome->text = "RESET";
+}
+
+/* The group of a subcommand; NULL: none. */
+static const char *group_named(const struct token *word)
+{
+    static const char *const groups[] = {"settings", "items", "slabs", "sizes", "conns"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        if (token_is(word, groups[i]))
+            return groups[i];
+    return NULL;
+}
+
+CONTROL(stats)
+{
+    (void)key;
+    struct token words[WORDS_MAX];
+    unsigned count = text_tokens(request->words, request->words_size, words, WORDS_MAX);
+    const char *group = count == 0 ? "" : group_named(&words[0]);
+    if (group != NULL)
+        stats_group(thread, group, outcome);
+    else if (token_is(&words[0], "reset"))
+        stats_reset(thread, outcome);
+    else if (token_is(&words[0], "detail"))
+        stats_detail(thread, words, count, outcome);
+    else if (token_is(&words[0], "cachedump"))
+        stats_cachedump(thread, words, count, outcome);
+    else
+        outcome->result = RESULT_UNKNOWN;
+}

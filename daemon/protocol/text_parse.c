@@ -1,0 +1,440 @@
+/* Classic text: one line, and the body behind it, into one struct request. Pure: reads the input, writes the
+ * batch, consumes nothing. What each malformed line answers is memcached 1.6.45's. */
+#include "protocol/protocol_priv.h"
+
+#include <string.h>
+
+/* memcached gives up on a line that has no end after so many bytes, but on a list of keys. */
+#define LINE_SIZE_MAX 2048u
+/* The shortest command is two letters and a line end. */
+#define LINE_SIZE_MIN 4u
+/* Tokens that any command looks at: cas key flags exptime bytes unique. */
+#define TOKENS_MAX 6u
+/* What memcached's 32-bit size can say, with the line end behind the body. */
+#define BODY_SIZE_MAX (INT32_MAX - 2)
+
+struct line {
+    const char *data, *end; /* without its line end */
+    const char *next;       /* behind its line end */
+};
+
+/* ---- tokens ---- */
+
+/* The first space in text[0..end), or end: eight bytes at a time. */
+static const char *space_find(const char *text, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101ull;
+    for (; end - text >= 8; text += 8) {
+        uint64_t word;
+        memcpy(&word, text, sizeof word);
+        word ^= ones * ' ';
+        uint64_t zero = (word - ones) & ~word & (ones << 7);
+        if (zero != 0)
+            return text + __builtin_ctzll(zero) / 8;
+    }
+    while (text < end && *text != ' ')
+        text++;
+    return text;
+}
+
+static const char *space_skip(const char *text, const char *end)
+{
+    while (text < end && *text == ' ')
+        text++;
+    return text;
+}
+
+unsigned text_tokens(const char *text, size_t size, struct token *tokens, unsigned max)
+{
+    const char *end = text + size;
+    unsigned count = 0;
+    for (text = space_skip(text, end); text < end; text = space_skip(text, end)) {
+        const char *token_end = space_find(text, end);
+        if (count < max)
+            tokens[count] = (struct token){text, (size_t)(token_end - text)};
+        count++;
+        text = token_end;
+    }
+    return count;
+}
+
+bool token_is(const struct token *token, const char *text)
+{
+    size_t size = strlen(text);
+    return token->size == size && memcmp(token->data, text, size) == 0;
+}
+
+/* Whether the last word is noreply. */
+static bool line_says_noreply(const struct line *line)
+{
+    static const char noreply[] = " noreply";
+    const char *end = line->end;
+    while (end > line->data && end[-1] == ' ')
+        end--;
+    size_t size = sizeof noreply - 1;
+    return (size_t)(end - line->data) > size && memcmp(end - size, noreply, size) == 0;
+}
+
+/* ---- requests ---- */
+
+static enum parse_status refuse(struct request *request, enum result refusal)
+{
+    request->refusal = (uint8_t)refusal;
+    return PARSE_DONE;
+}
+
+/* Refuses a storage request whose size is known: the body behind it is ignored. */
+static enum parse_status refuse_body(struct request *request, enum result refusal)
+{
+    request->swallow_size = request->body_size + 2;
+    return refuse(request, refusal);
+}
+
+static void key_add(struct text_parser *parser, struct request *request, const char *key, size_t size)
+{
+    struct batch *batch = parser->batch;
+    batch->keys[batch->key_count++] = store_key(parser->protocol->store, key, size);
+    request->key_count++;
+}
+
+/* Whether no key in text[0..end) is too long. */
+static bool keys_fit(const char *text, const char *end)
+{
+    for (text = space_skip(text, end); text < end; text = space_skip(text, end)) {
+        const char *key_end = space_find(text, end);
+        if (key_end - text > (ptrdiff_t)STORE_KEY_SIZE_MAX)
+            return false;
+        text = key_end;
+    }
+    return true;
+}
+
+/* Takes keys from text[0..end) as far as the batch has room. Returns where it stopped, or NULL at a key that
+ * is too long. */
+static const char *keys_take(struct text_parser *parser, struct request *request, const char *text,
+                             const char *end)
+{
+    for (text = space_skip(text, end); text < end; text = space_skip(text, end)) {
+        const char *key_end = space_find(text, end);
+        if (key_end - text > (ptrdiff_t)STORE_KEY_SIZE_MAX)
+            return NULL;
+        if (parser->batch->key_count == BATCH_KEY_MAX)
+            break;
+        key_add(parser, request, text, (size_t)(key_end - text));
+        text = key_end;
+    }
+    return text;
+}
+
+static enum parse_status refuse_keys(struct text_parser *parser, struct request *request)
+{
+    parser->batch->key_count = request->key_first;
+    request->key_count = 0;
+    return refuse(request, RESULT_BAD_FORMAT);
+}
+
+/* The keys of a whole line. memcached answers a key that is too long with an error alone, so that all of them
+ * are looked at before the first is answered. */
+static enum parse_status parse_keys(struct text_parser *parser, const char *keys, const struct line *line,
+                                    struct request *request)
+{
+    const char *at = keys_take(parser, request, keys, line->end);
+    if (at == NULL)
+        return refuse_keys(parser, request);
+    if (at == line->end)
+        return PARSE_DONE;
+    if (request->key_first > 0) {
+        parser->batch->key_count = request->key_first;
+        return PARSE_FULL;
+    }
+    if (!keys_fit(at, line->end))
+        return refuse_keys(parser, request);
+    request->line_follows = true;
+    request->consumed = at;
+    return PARSE_DONE;
+}
+
+/* The keys of a line whose end is not in the input: those that are whole, as what comes may continue the
+ * last. */
+static enum parse_status parse_open_keys(struct text_parser *parser, const char *keys, const char *end,
+                                         struct request *request)
+{
+    const char *last_end = memrchr(keys, ' ', (size_t)(end - keys));
+    last_end = last_end == NULL ? keys : last_end + 1;
+    request->line_follows = true;
+    /* A key of full size may stand there with the CR of its line. */
+    bool too_long = end - last_end > (ptrdiff_t)STORE_KEY_SIZE_MAX + 1;
+    const char *at = keys_take(parser, request, keys, last_end);
+    if (at == NULL || (too_long && request->key_count == 0)) {
+        request->consumed = end;
+        return refuse_keys(parser, request);
+    }
+    request->consumed = at;
+    return at == parser->at ? PARSE_MORE : PARSE_DONE;
+}
+
+static enum parse_status parse_class_keys(struct text_parser *parser, const struct line *line,
+                                          struct request *request)
+{
+    const char *keys = space_find(line->data, line->end);
+    enum parse_status status = parse_keys(parser, keys, line, request);
+    bool empty = status == PARSE_DONE && request->refusal == RESULT_OK && request->key_count == 0;
+    return empty ? refuse(request, RESULT_BAD_FORMAT) : status;
+}
+
+/* Reads an expiry into the request. */
+static bool parse_expiry(const struct token *token, struct request *request)
+{
+    int64_t exptime;
+    if (!number_parse_i64(token->data, token->size, &exptime))
+        return false;
+    request->expiry_s = protocol_expiry(exptime);
+    return true;
+}
+
+static enum parse_status parse_class_touch_keys(struct text_parser *parser, const struct line *line,
+                                                struct request *request)
+{
+    struct token tokens[3];
+    if (text_tokens(line->data, (size_t)(line->end - line->data), tokens, 3) < 3)
+        return refuse(request, RESULT_BAD_FORMAT);
+    if (!parse_expiry(&tokens[1], request))
+        return refuse(request, RESULT_BAD_EXPIRY);
+    return parse_keys(parser, tokens[2].data, line, request);
+}
+
+static bool parse_body_size(const struct token *token, struct request *request)
+{
+    int64_t size;
+    if (!number_parse_i64(token->data, token->size, &size) || size < 0 || size > BODY_SIZE_MAX)
+        return false;
+    request->body_size = (size_t)size;
+    return true;
+}
+
+/* Client flags are 32 bits; what is above them is cut off, as memcached does. */
+static bool parse_flags(const struct token *token, struct request *request)
+{
+    uint64_t flags;
+    if (!number_parse_u64(token->data, token->size, &flags))
+        return false;
+    request->flags = (uint32_t)flags;
+    return true;
+}
+
+/* Finds the body of a storage request, whose line was right. */
+static enum parse_status parse_body(struct text_parser *parser, const struct line *line,
+                                    struct request *request)
+{
+    size_t need = request->body_size + 2;
+    if ((size_t)(parser->end - line->next) >= need) {
+        request->body = line->next;
+        request->consumed = line->next + need;
+        bool ended = memcmp(line->next + request->body_size, "\r\n", 2) == 0;
+        return ended ? PARSE_DONE : refuse(request, RESULT_BAD_CHUNK);
+    }
+    if ((size_t)(line->next - line->data) + need <= parser->capacity)
+        return PARSE_MORE;
+    request->staged = true;
+    return PARSE_DONE;
+}
+
+static enum parse_status parse_class_store(struct text_parser *parser, const struct line *line,
+                                           struct request *request)
+{
+    struct token tokens[TOKENS_MAX];
+    unsigned count = text_tokens(line->data, (size_t)(line->end - line->data), tokens, TOKENS_MAX);
+    if (count < 5 || !parse_body_size(&tokens[4], request))
+        return refuse(request, RESULT_BAD_FORMAT);
+    request->noreply = line_says_noreply(line);
+    const struct token *key = &tokens[1];
+    if (key->size > STORE_KEY_SIZE_MAX || !parse_flags(&tokens[2], request) ||
+        !parse_expiry(&tokens[3], request))
+        return refuse_body(request, RESULT_BAD_FORMAT);
+    if (request->command == COMMAND_cas &&
+        (count < 6 || !number_parse_u64(tokens[5].data, tokens[5].size, &request->number)))
+        return refuse_body(request, RESULT_BAD_FORMAT);
+    key_add(parser, request, key->data, key->size);
+    if (!store_fits(parser->protocol->store, key->size, request->body_size))
+        return refuse_body(request, RESULT_TOO_LARGE);
+    return parse_body(parser, line, request);
+}
+
+/* A key and, where `count` is 3, one more word in *argument. */
+static bool parse_key(struct text_parser *parser, const struct line *line, struct request *request,
+                      unsigned count, struct token *argument)
+{
+    struct token tokens[3];
+    if (text_tokens(line->data, (size_t)(line->end - line->data), tokens, 3) < count)
+        return false;
+    request->noreply = line_says_noreply(line);
+    if (tokens[1].size > STORE_KEY_SIZE_MAX)
+        return false;
+    key_add(parser, request, tokens[1].data, tokens[1].size);
+    if (argument != NULL)
+        *argument = tokens[2];
+    return true;
+}
+
+static enum parse_status parse_class_key(struct text_parser *parser, const struct line *line,
+                                         struct request *request)
+{
+    return parse_key(parser, line, request, 2, NULL) ? PARSE_DONE : refuse(request, RESULT_BAD_FORMAT);
+}
+
+static enum parse_status parse_class_delta(struct text_parser *parser, const struct line *line,
+                                           struct request *request)
+{
+    struct token delta;
+    if (!parse_key(parser, line, request, 3, &delta))
+        return refuse(request, RESULT_BAD_FORMAT);
+    bool valid = number_parse_u64(delta.data, delta.size, &request->number);
+    return valid ? PARSE_DONE : refuse(request, RESULT_BAD_DELTA);
+}
+
+static enum parse_status parse_class_touch(struct text_parser *parser, const struct line *line,
+                                           struct request *request)
+{
+    struct token exptime;
+    if (!parse_key(parser, line, request, 3, &exptime))
+        return refuse(request, RESULT_BAD_FORMAT);
+    return parse_expiry(&exptime, request) ? PARSE_DONE : refuse(request, RESULT_BAD_EXPIRY);
+}
+
+static enum parse_status parse_class_control(struct text_parser *parser, const struct line *line,
+                                             struct request *request)
+{
+    (void)parser;
+    const struct command_row *row = &command_rows[request->command];
+    request->noreply = row->mode != MODE_ANSWER && line_says_noreply(line);
+    request->words = line->data + row->name_size;
+    request->words_size = (size_t)(line->end - request->words);
+    return PARSE_DONE;
+}
+
+/* A browser that is made to talk to a cache: nothing of what follows may run. */
+static bool line_is_http(const struct line *line)
+{
+    struct token tokens[2];
+    unsigned count = text_tokens(line->data, (size_t)(line->end - line->data), tokens, 2);
+    if (count == 0)
+        return false;
+    if (tokens[0].size == 5 && strncasecmp(tokens[0].data, "host:", 5) == 0)
+        return true;
+    if (count == 1)
+        return false;
+    const char *last = memrchr(line->data, ' ', (size_t)(line->end - line->data));
+    return token_is(&tokens[0], "POST") || tokens[1].data[0] == '/' ||
+           (line->end - last > 5 && memcmp(last + 1, "HTTP/", 5) == 0);
+}
+
+static enum parse_status parse_class_unknown(struct text_parser *parser, const struct line *line,
+                                             struct request *request)
+{
+    (void)parser;
+    request->close = line_is_http(line);
+    request->noreply = line_says_noreply(line);
+    bool too_short = line->next - line->data < (ptrdiff_t)LINE_SIZE_MIN;
+    return refuse(request, too_short ? RESULT_BAD_FORMAT : RESULT_UNKNOWN);
+}
+
+typedef enum parse_status (*parse_class_fn)(struct text_parser *parser, const struct line *line,
+                                            struct request *request);
+static const parse_class_fn parse_class[CLASS_COUNT] = {
+    [CLASS_KEYS] = parse_class_keys,       [CLASS_TOUCH_KEYS] = parse_class_touch_keys,
+    [CLASS_STORE] = parse_class_store,     [CLASS_KEY] = parse_class_key,
+    [CLASS_DELTA] = parse_class_delta,     [CLASS_TOUCH] = parse_class_touch,
+    [CLASS_CONTROL] = parse_class_control, [CLASS_UNKNOWN] = parse_class_unknown};
+
+/* ---- the input ---- */
+
+static struct request *request_open(struct text_parser *parser, enum command command, const char *consumed)
+{
+    struct batch *batch = parser->batch;
+    struct request *request = &batch->requests[batch->request_count];
+    *request = (struct request){.command = (uint8_t)command,
+                                .refusal = RESULT_OK,
+                                .cas_hidden = parser->protocol->cas_hidden,
+                                .key_first = (uint16_t)batch->key_count,
+                                .consumed = consumed};
+    return request;
+}
+
+static enum parse_status request_close(struct text_parser *parser, struct request *request,
+                                       enum parse_status status)
+{
+    if (status == PARSE_DONE) {
+        parser->at = request->consumed;
+        parser->batch->request_count++;
+    } else {
+        parser->batch->key_count = request->key_first;
+    }
+    return status;
+}
+
+/* A list of keys that is longer than the caller's buffer: begins to stream it. */
+static enum parse_status parse_long_keys(struct text_parser *parser, enum command command, const char *words)
+{
+    struct request *request = request_open(parser, command, parser->end);
+    if (command_rows[command].class == CLASS_TOUCH_KEYS) {
+        words = space_skip(words, parser->end);
+        const char *token_end = space_find(words, parser->end);
+        struct token exptime = {words, (size_t)(token_end - words)};
+        words = token_end;
+        if (!parse_expiry(&exptime, request)) {
+            request->line_follows = true;
+            return request_close(parser, request, refuse(request, RESULT_BAD_EXPIRY));
+        }
+    }
+    return request_close(parser, request, parse_open_keys(parser, words, parser->end, request));
+}
+
+/* The input ends within a line. */
+static enum parse_status parse_open_line(struct text_parser *parser)
+{
+    size_t size = (size_t)(parser->end - parser->at);
+    if (size <= LINE_SIZE_MAX && size < parser->capacity)
+        return PARSE_MORE;
+    const char *word_end = space_find(parser->at, parser->end);
+    enum command command =
+        command_find(&parser->protocol->commands, parser->at, (size_t)(word_end - parser->at));
+    uint8_t class = command_rows[command].class;
+    if (word_end == parser->end || (class != CLASS_KEYS && class != CLASS_TOUCH_KEYS))
+        return PARSE_CLOSE;
+    if (size < parser->capacity)
+        return PARSE_MORE;
+    return parse_long_keys(parser, command, word_end);
+}
+
+static struct line line_at(const char *data, const char *newline)
+{
+    bool cr = newline > data && newline[-1] == '\r';
+    return (struct line){.data = data, .end = newline - cr, .next = newline + 1};
+}
+
+enum parse_status text_parse(struct text_parser *parser)
+{
+    const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
+    if (newline == NULL)
+        return parse_open_line(parser);
+    struct line line = line_at(parser->at, newline);
+    enum command command = COMMAND_unknown;
+    if (line.next - line.data >= (ptrdiff_t)LINE_SIZE_MIN) {
+        const char *word_end = space_find(line.data, line.end);
+        command = command_find(&parser->protocol->commands, line.data, (size_t)(word_end - line.data));
+    }
+    struct request *request = request_open(parser, command, line.next);
+    return request_close(parser, request, parse_class[command_rows[command].class](parser, &line, request));
+}
+
+enum parse_status text_parse_keys(struct text_parser *parser, const struct session *session)
+{
+    const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
+    struct request *request = request_open(parser, session->command, parser->end);
+    request->expiry_s = session->expiry_s;
+    if (newline == NULL)
+        return request_close(parser, request, parse_open_keys(parser, parser->at, parser->end, request));
+    struct line line = line_at(parser->at, newline);
+    request->consumed = line.next;
+    return request_close(parser, request, parse_keys(parser, line.data, &line, request));
+}

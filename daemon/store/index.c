@@ -1,0 +1,267 @@
+#include "base/assert.h"
+#include "store/store_priv.h"
+
+#define CACHE_LINE 64u
+#define LINES_MAX  4u
+
+uint64_t slot_make(uint64_t hash, uint64_t location, size_t record_size, unsigned freq)
+{
+    size_t lines = (record_size + CACHE_LINE - 1) / CACHE_LINE;
+    uint64_t more = lines >= LINES_MAX ? LINES_MAX - 1 : lines - 1;
+    return slot_tag(hash) << SLOT_TAG_SHIFT | (uint64_t)freq << SLOT_FREQ_SHIFT | more << SLOT_LINES_SHIFT |
+           SLOT_USED | location;
+}
+
+static uint64_t ghost_make(uint64_t hash, enum store_miss reason)
+{
+    return slot_tag(hash) << SLOT_TAG_SHIFT | SLOT_GHOST | (uint64_t)reason << GHOST_REASON_SHIFT |
+           (hash & GHOST_HASH_MASK);
+}
+
+static bool ghost_matches(uint64_t slot, uint64_t hash)
+{
+    return (slot & SLOT_GHOST) && slot >> SLOT_TAG_SHIFT == slot_tag(hash) &&
+           ((slot ^ hash) & GHOST_HASH_MASK) == 0;
+}
+
+static bool slot_may_hold(uint64_t slot, uint64_t hash)
+{
+    return slot >> SLOT_TAG_SHIFT == slot_tag(hash) && (slot & SLOT_USED);
+}
+
+static bool item_has_key(const struct item *item, const struct store_key *key)
+{
+    return item_key_size(item) == key->size && memcmp(item_key(item), key->data, key->size) == 0;
+}
+
+static struct bucket *overflow_at(const struct store *store, uint64_t word)
+{
+    uint64_t index = word >> BUCKET_OVERFLOW_SHIFT;
+    return index == 0 ? NULL : &store->overflow[index];
+}
+
+struct bucket *index_next(const struct store *store, const struct bucket *bucket)
+{
+    return overflow_at(store, atomic_load_explicit(&bucket->word, memory_order_acquire));
+}
+
+/* ---- readers ---- */
+
+static bool bucket_find(const struct store *store, struct bucket *bucket, const struct store_key *key,
+                        struct found *found)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t value = slot_load(&bucket->slot[i]);
+        if (value >> SLOT_TAG_SHIFT != slot_tag(key->hash) || value == 0)
+            continue;
+        if (value & SLOT_USED) {
+            struct item *item = item_at(store, slot_location(value));
+            if (!item_has_key(item, key))
+                continue;
+            *found = (struct found){.item = item, .slot = &bucket->slot[i], .value = value};
+            return true;
+        }
+        if (ghost_matches(value, key->hash)) {
+            found->ghost = true;
+            found->reason = (enum store_miss)(value >> GHOST_REASON_SHIFT & 7);
+        }
+    }
+    return false;
+}
+
+/* A chain whose home bucket has changed is not followed further: an overflow bucket may have gone to another
+ * chain. The caller sees the change too and begins again. */
+static bool chain_find(const struct store *store, struct bucket *home, uint64_t word,
+                       const struct store_key *key, struct found *found)
+{
+    struct bucket *bucket = home;
+    do {
+        if (bucket_find(store, bucket, key, found))
+            return true;
+        bucket = index_next(store, bucket);
+    } while (bucket && atomic_load_explicit(&home->word, memory_order_acquire) == word);
+    return false;
+}
+
+bool index_find(const struct store *store, const struct store_key *key, struct found *found)
+{
+    for (unsigned turns = 0;; spin_pause(&turns)) {
+        /* Acquire pairs with the release of index_split and index_merge: the bucket it leads to is filled. */
+        uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        uint64_t index = index_bucket_of(count, key->hash);
+        struct bucket *home = &store->buckets[index];
+        *found = (struct found){0};
+        uint64_t word = atomic_load_explicit(&home->word, memory_order_acquire);
+        if (chain_find(store, home, word, key, found))
+            return true;
+        if ((word & BUCKET_LOCKED) || atomic_load_explicit(&home->word, memory_order_acquire) != word)
+            continue;
+        count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        if (index_bucket_of(count, key->hash) == index)
+            return false;
+    }
+}
+
+static void bucket_prefetch_items(const struct store *store, const struct bucket *bucket, uint64_t hash)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t value = atomic_load_explicit(&bucket->slot[i], memory_order_relaxed);
+        if (!slot_may_hold(value, hash))
+            continue;
+        const char *item = (const char *)item_at(store, slot_location(value));
+        unsigned lines = 1 + (unsigned)(value >> SLOT_LINES_SHIFT & 3);
+        for (unsigned line = 0; line < lines; line++)
+            __builtin_prefetch(item + (size_t)line * CACHE_LINE);
+    }
+}
+
+void index_prefetch(const struct store *store, const struct store_key *keys, unsigned count)
+{
+    uint64_t buckets = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++)
+        __builtin_prefetch(&store->buckets[index_bucket_of(buckets, keys[i].hash)]);
+    for (unsigned i = 0; i < count; i++)
+        bucket_prefetch_items(store, &store->buckets[index_bucket_of(buckets, keys[i].hash)], keys[i].hash);
+}
+
+/* ---- writers ---- */
+
+void index_bucket_lock(struct bucket *bucket)
+{
+    for (unsigned turns = 0;; spin_pause(&turns)) {
+        uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+        /* Acquire pairs with the release of index_unlock: the last holder's changes are seen. */
+        if (!(word & BUCKET_LOCKED) &&
+            atomic_compare_exchange_weak_explicit(&bucket->word, &word, word | BUCKET_LOCKED,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return;
+    }
+}
+
+struct bucket *index_lock(struct store *store, uint64_t hash)
+{
+    for (;;) {
+        uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        uint64_t index = index_bucket_of(count, hash);
+        struct bucket *bucket = &store->buckets[index];
+        index_bucket_lock(bucket);
+        /* A split or merge of this bucket would need its lock: what is true now stays so. */
+        count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        if (index_bucket_of(count, hash) == index)
+            return bucket;
+        index_unlock(bucket);
+    }
+}
+
+void index_unlock(struct bucket *bucket)
+{
+    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+    uint64_t version = (word + 1) & BUCKET_VERSION_MASK; /* clears the lock and counts the change */
+    atomic_store_explicit(&bucket->word, (word & ~BUCKET_VERSION_MASK) | version, memory_order_release);
+}
+
+_Atomic uint64_t *index_slot_of_key(struct store *store, struct bucket *bucket, const struct store_key *key)
+{
+    for (; bucket; bucket = index_next(store, bucket))
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t value = slot_load(&bucket->slot[i]);
+            if (slot_may_hold(value, key->hash) && item_has_key(item_at(store, slot_location(value)), key))
+                return &bucket->slot[i];
+        }
+    return NULL;
+}
+
+_Atomic uint64_t *index_slot_of_location(struct store *store, struct bucket *bucket, uint64_t hash,
+                                         uint64_t location)
+{
+    for (; bucket; bucket = index_next(store, bucket))
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t value = slot_load(&bucket->slot[i]);
+            if (slot_may_hold(value, hash) && slot_location(value) == location)
+                return &bucket->slot[i];
+        }
+    return NULL;
+}
+
+/* Appends an empty overflow bucket to the chain. */
+static _Atomic uint64_t *chain_extend(struct store *store, struct bucket *last)
+{
+    uint32_t index = overflow_take(store);
+    if (index == 0)
+        return NULL;
+    uint64_t word = atomic_load_explicit(&last->word, memory_order_relaxed);
+    ASSERT(word >> BUCKET_OVERFLOW_SHIFT == 0);
+    /* Release pairs with the acquire of index_next: the bucket is empty before it is reachable. */
+    atomic_store_explicit(&last->word, word | (uint64_t)index << BUCKET_OVERFLOW_SHIFT, memory_order_release);
+    return &store->overflow[index].slot[0];
+}
+
+/* The ghost of the same key first, then an empty slot, then any ghost. */
+_Atomic uint64_t *index_slot_for(struct store *store, struct bucket *bucket, uint64_t hash)
+{
+    _Atomic uint64_t *empty = NULL, *ghost = NULL;
+    struct bucket *last = bucket;
+    for (; bucket; last = bucket, bucket = index_next(store, bucket))
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t value = slot_load(&bucket->slot[i]);
+            if (ghost_matches(value, hash))
+                return &bucket->slot[i];
+            if (value == 0 && !empty)
+                empty = &bucket->slot[i];
+            if ((value & SLOT_GHOST) && !ghost)
+                ghost = &bucket->slot[i];
+        }
+    if (empty || ghost)
+        return empty ? empty : ghost;
+    return chain_extend(store, last);
+}
+
+void index_clear(_Atomic uint64_t *slot, uint64_t hash, enum store_miss reason)
+{
+    slot_store(slot, ghost_make(hash, reason));
+}
+
+static _Atomic uint64_t *bucket_free_slot(struct bucket *bucket)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        if (!(slot_load(&bucket->slot[i]) & SLOT_USED))
+            return &bucket->slot[i];
+    return NULL;
+}
+
+/* Moves what it can from `from` to `to`; true when nothing alive is left there. */
+static bool bucket_pour(struct bucket *to, struct bucket *from)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t value = slot_load(&from->slot[i]);
+        if (!(value & SLOT_USED))
+            continue;
+        _Atomic uint64_t *slot = bucket_free_slot(to);
+        if (!slot)
+            return false;
+        slot_store(slot, value); /* for a moment in both: a reader finds the same item twice, never not */
+        slot_store(&from->slot[i], 0);
+    }
+    return true;
+}
+
+static void chain_unlink(struct store *store, struct bucket *before, struct bucket *bucket)
+{
+    uint64_t word = atomic_load_explicit(&before->word, memory_order_relaxed);
+    uint64_t next = atomic_load_explicit(&bucket->word, memory_order_relaxed) >> BUCKET_OVERFLOW_SHIFT;
+    uint32_t index = (uint32_t)(word >> BUCKET_OVERFLOW_SHIFT);
+    atomic_store_explicit(&before->word, (word & BUCKET_VERSION_MASK) | next << BUCKET_OVERFLOW_SHIFT,
+                          memory_order_release);
+    overflow_give(store, index);
+}
+
+void index_tidy(struct store *store, struct bucket *bucket)
+{
+    struct bucket *before = bucket, *next;
+    while ((next = index_next(store, before)) != NULL) {
+        if (bucket_pour(bucket, next))
+            chain_unlink(store, before, next);
+        else
+            before = next;
+    }
+}

@@ -1,0 +1,136 @@
+/* The index: from a key's hash to the place of its item.
+ *
+ * Place: private to the store. 64-byte buckets of seven slots, chained to overflow buckets where seven do not
+ * do, grown and shrunk one bucket at a time by linear hashing (Litwin 1980): no pause, no second table.
+ *
+ *   word   version and lock 32 | overflow bucket 24 (0: none)
+ *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | spare 5 | segment 24 | offset/8 17
+ *   ghost  tag 12 |   0    |   1     |   0     |  0     | reason 3 at bit 43 | hash 41
+ *
+ * Readers take no lock. A hit is believed as it is: loading the slot is the moment at which the lookup takes
+ * place, and the item behind it cannot go while the reader is online. A miss is believed only when neither
+ * the bucket's version nor the bucket the key belongs to has changed meanwhile. Writers lock one bucket;
+ * only the maintainer locks two, lower index first. Every slot is published with release and read with
+ * acquire: that pair carries the item's bytes from its writer to its readers. */
+#ifndef VITRINE_STORE_INDEX_PRIV_H
+#define VITRINE_STORE_INDEX_PRIV_H
+
+#include "store/item_priv.h"
+#include "store/store.h"
+
+#define BUCKET_SLOTS           7u
+#define BUCKET_LOCKED          1ull
+#define BUCKET_VERSION_MASK    0xffffffffull
+#define BUCKET_OVERFLOW_SHIFT  32u
+#define INDEX_BUCKET_COUNT_MIN 64u
+
+#define SLOT_TAG_SHIFT     52u
+#define SLOT_FREQ_SHIFT    50u
+#define SLOT_FREQ_MAX      3u
+#define SLOT_GHOST         (1ull << 49)
+#define SLOT_LINES_SHIFT   47u
+#define SLOT_USED          (1ull << 46)
+#define GHOST_REASON_SHIFT 43u
+#define GHOST_HASH_MASK    ((1ull << 41) - 1)
+
+struct bucket {
+    _Alignas(64) _Atomic uint64_t word;
+    _Atomic uint64_t slot[BUCKET_SLOTS];
+};
+_Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
+
+/* What a lookup came upon. */
+struct found {
+    struct item *item;      /* NULL: none */
+    _Atomic uint64_t *slot; /* valid for a freq hint only: the item may have moved */
+    uint64_t value;         /* of the slot */
+    bool ghost;             /* without an item: a trace of one that was there */
+    enum store_miss reason; /* of the ghost */
+};
+
+static inline uint64_t index_bucket_of(uint64_t count, uint64_t hash)
+{
+    unsigned level = 63u - (unsigned)__builtin_clzll(count);
+    uint64_t bucket = hash & ((2ull << level) - 1);
+    return bucket < count ? bucket : bucket & ((1ull << level) - 1);
+}
+
+static inline uint64_t slot_tag(uint64_t hash)
+{
+    return hash >> SLOT_TAG_SHIFT;
+}
+
+static inline unsigned slot_freq(uint64_t slot)
+{
+    return (unsigned)(slot >> SLOT_FREQ_SHIFT) & SLOT_FREQ_MAX;
+}
+
+static inline uint64_t slot_location(uint64_t slot)
+{
+    return slot & LOCATION_MASK;
+}
+
+/* Acquire pairs with the release of index_put: the item's bytes are there once its slot is. */
+static inline uint64_t slot_load(const _Atomic uint64_t *slot)
+{
+    return atomic_load_explicit(slot, memory_order_acquire);
+}
+
+/* Release pairs with slot_load. */
+static inline void slot_store(_Atomic uint64_t *slot, uint64_t value)
+{
+    atomic_store_explicit(slot, value, memory_order_release);
+}
+
+uint64_t slot_make(uint64_t hash, uint64_t location, size_t record_size, unsigned freq);
+
+/* One access more, unless it counts as many as can be told already: then nothing is written. */
+static inline void slot_count_access(_Atomic uint64_t *slot, uint64_t value)
+{
+    /* Relaxed: a hint; a lost count is no error, and a changed slot makes the exchange fail. */
+    if (slot_freq(value) < SLOT_FREQ_MAX)
+        atomic_compare_exchange_strong_explicit(slot, &value, value + (1ull << SLOT_FREQ_SHIFT),
+                                                memory_order_relaxed, memory_order_relaxed);
+}
+
+bool index_open(struct store *store, size_t memory_size, size_t memory_size_max);
+void index_close(struct store *store);
+void index_floor_set(struct store *store, size_t memory_size);
+
+/* Without a lock: the item of the key, whether or not it is alive; else what ghost there is. */
+bool index_find(const struct store *store, const struct store_key *key, struct found *found);
+void index_prefetch(const struct store *store, const struct store_key *keys, unsigned count);
+
+/* The key's bucket, locked. Its chain is the caller's until index_unlock. */
+struct bucket *index_lock(struct store *store, uint64_t hash);
+void index_unlock(struct bucket *bucket);
+/* In a locked bucket: the slot of a key, of a place, or one to put a new item in (NULL: no room for one more
+ * overflow bucket). */
+_Atomic uint64_t *index_slot_of_key(struct store *store, struct bucket *bucket, const struct store_key *key);
+_Atomic uint64_t *index_slot_of_location(struct store *store, struct bucket *bucket, uint64_t hash,
+                                         uint64_t location);
+_Atomic uint64_t *index_slot_for(struct store *store, struct bucket *bucket, uint64_t hash);
+/* Empties a slot; leaves a ghost that tells why. */
+void index_clear(_Atomic uint64_t *slot, uint64_t hash, enum store_miss reason);
+/* After slots were emptied: moves items out of overflow buckets and gives those that are empty back. */
+void index_tidy(struct store *store, struct bucket *bucket);
+/* The chain's next bucket; NULL at its end. */
+struct bucket *index_next(const struct store *store, const struct bucket *bucket);
+
+/* One bucket more or less: false when memory (or overflow) does not allow it. With STORE_MAINTAIN held. */
+bool index_split(struct store *store);
+bool index_merge(struct store *store);
+void index_release(struct store *store);      /* gives back memory beyond the last bucket */
+size_t index_size(const struct store *store); /* memory held, overflow included */
+void index_bucket_lock(struct bucket *bucket);
+
+void *index_reserve(size_t size); /* address space; NULL: none */
+
+/* ---- overflow.c ---- */
+bool overflow_open(struct store *store, size_t memory_size_max);
+void overflow_close(struct store *store);
+uint32_t overflow_take(struct store *store); /* 0: none */
+void overflow_give(struct store *store, uint32_t index);
+void overflow_release(struct store *store); /* gives back pages of which no bucket is in use */
+
+#endif

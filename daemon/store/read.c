@@ -1,0 +1,88 @@
+/* Looking items up: no lock, and nothing shared is written but a frequency that saturates and, once a minute,
+ * the time of access. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "store/store_priv.h"
+
+#define ACCESS_PERIOD_S 60u /* memcached's ITEM_UPDATE_INTERVAL */
+
+struct store_key store_key(const struct store *store, const char *data, size_t size)
+{
+    ASSERT(size >= 1 && size <= STORE_KEY_SIZE_MAX);
+    return (struct store_key){data, (uint32_t)size, hash_bytes(data, size, store->hash_seed)};
+}
+
+void store_prefetch(struct store_thread *thread, const struct store_key *keys, unsigned count)
+{
+    ASSERT(count <= STORE_PREFETCH_MAX);
+    index_prefetch(thread->store, keys, count);
+}
+
+/* Relaxed: hints about the item; a lost update shows at most an access a minute old or one unread. */
+void item_note_access(struct item *item, uint32_t now_s)
+{
+    uint32_t state = item_state(item);
+    uint32_t idle_s = (now_s - (state >> 8)) & ITEM_ACCESS_MASK;
+    if ((state & ITEM_FETCHED) && idle_s < ACCESS_PERIOD_S)
+        return;
+    uint32_t seen_s = idle_s < ACCESS_PERIOD_S ? state >> 8 : now_s & ITEM_ACCESS_MASK;
+    atomic_store_explicit(&item->state, seen_s << 8 | (state & 0xff) | ITEM_FETCHED, memory_order_relaxed);
+}
+
+/* The item is there but dead: clears it away. memcached counts these two by themselves. */
+static enum store_miss bury(struct store_thread *thread, uint64_t hash, const struct found *found)
+{
+    bool flushed = item_flushed(thread->store, found->item);
+    removal_of_dead(thread, hash, slot_location(found->value));
+    metrics_add(thread->block, flushed ? METRIC_get_flushed : METRIC_get_expired, 1);
+    return flushed ? STORE_MISS_FLUSHED : STORE_MISS_EXPIRED;
+}
+
+/* Every miss has exactly one reason: that of the dead item, of the ghost, or that there is no trace. */
+static enum store_miss explain_miss(struct store_thread *thread, uint64_t hash, const struct found *found)
+{
+    static const enum metric counter[] = {
+        [STORE_MISS_NEVER_SEEN] = METRIC_miss_never_seen, [STORE_MISS_EXPIRED] = METRIC_miss_expired,
+        [STORE_MISS_EVICTED] = METRIC_miss_evicted,       [STORE_MISS_DELETED] = METRIC_miss_deleted,
+        [STORE_MISS_FLUSHED] = METRIC_miss_flushed,
+    };
+    enum store_miss reason = STORE_MISS_NEVER_SEEN;
+    if (found->item)
+        reason = bury(thread, hash, found);
+    else if (found->ghost)
+        reason = found->reason;
+    metrics_add(thread->block, counter[reason], 1);
+    return reason;
+}
+
+enum result store_get(struct store_thread *thread, const struct store_key *key, struct store_view *view,
+                      enum store_miss *miss)
+{
+    struct store *store = thread->store;
+    uint32_t now_s = clock_s();
+    struct found found;
+    flush_poll(store, now_s);
+    if (__builtin_expect(index_find(store, key, &found) && item_alive(store, found.item, now_s), 1)) {
+        view_fill(store, view, found.item, now_s);
+        slot_count_access(found.slot, found.value);
+        item_note_access(found.item, now_s);
+        return RESULT_HIT;
+    }
+    enum store_miss reason = explain_miss(thread, key->hash, &found);
+    if (miss)
+        *miss = reason;
+    return RESULT_MISS;
+}
+
+enum result store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view)
+{
+    struct store *store = thread->store;
+    uint32_t now_s = clock_s();
+    struct found found;
+    flush_poll(store, now_s);
+    if (!index_find(store, key, &found) || !item_alive(store, found.item, now_s))
+        return RESULT_MISS;
+    view_fill(store, view, found.item, now_s);
+    return RESULT_HIT;
+}

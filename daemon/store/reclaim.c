@@ -1,0 +1,285 @@
+/* Emptying a segment: each of its items is dropped, forgotten with a ghost, or copied to another segment.
+ *
+ * Bytes are never moved under a reader: an item is copied first, then its slot is changed under its bucket's
+ * lock, and the segment is reused only after a grace period. A slot that no longer points to the item means
+ * that it was deleted or replaced meanwhile; then the copy stays behind as a hole. With STORE_MAINTAIN held.
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "store/store_priv.h"
+
+#define BATCH     32u /* records whose buckets are fetched ahead together */
+#define RUN_SHARE 8u  /* an eighth of all segments, within these bounds, may survive nearly whole in a row */
+#define RUN_MIN   8u
+#define RUN_MAX   64u
+
+struct drain {
+    struct store *store;
+    struct store_thread *thread;
+    enum drain_mode mode;
+    uint32_t now_s;
+    unsigned freq_min; /* what survives has been read as often */
+    size_t copied_size, copied_max;
+    bool stuck; /* COMPACT found no room */
+};
+
+struct record {
+    struct item *item;
+    uint64_t location, hash;
+};
+
+static bool drain_wants(const struct drain *drain, unsigned freq)
+{
+    return drain->mode == DRAIN_COMPACT ||
+           (freq >= drain->freq_min && drain->copied_size < drain->copied_max);
+}
+
+/* The frequency it goes on with: a newcomer to main begins anew, one that stays has used up one chance. */
+static unsigned freq_after(const struct drain *drain, unsigned freq)
+{
+    if (drain->mode == DRAIN_COMPACT)
+        return freq;
+    return drain->mode == DRAIN_MAIN && freq > 0 ? freq - 1 : 0;
+}
+
+/* Room for a survivor; NULL when there is none. */
+static struct item *drain_reserve(struct drain *drain, const struct record *record, uint32_t expiry_s,
+                                  uint64_t *location)
+{
+    const struct store *store = drain->store;
+    size_t size = item_record_size(record->item);
+    unsigned pool = atomic_load_explicit(&segment_of(store, record->location)->pool, memory_order_relaxed);
+    struct placement placement = {.pool = drain->mode == DRAIN_COMPACT ? (enum pool)pool : POOL_MAIN,
+                                  .expiry_s = expiry_s,
+                                  .reclaiming = true};
+    struct reservation reservation = {.size = size, .size_min = size};
+    struct item *copy = lane_reserve(drain->thread, &placement, &reservation);
+    *location = reservation.location;
+    if (!copy)
+        return NULL;
+    drain->copied_size += size;
+    metrics_add(drain->thread->block, METRIC_copied_bytes, size);
+    return copy;
+}
+
+/* Copies a record; its atomic words as atomics, since readers and touch may write them meanwhile. */
+static void record_copy(struct item *copy, const struct item *item)
+{
+    size_t size = item_head_size(item_flags(item) & ~(unsigned)ITEM_CFLAGS);
+    copy->shape = item->shape;
+    copy->seq_low = item->seq_low;
+    atomic_store_explicit(&copy->state, item_state(item), memory_order_relaxed);
+    if (item_flags(item) & ITEM_EXP)
+        atomic_store_explicit(item_expiry_word(copy), item_expiry_s(item), memory_order_relaxed);
+    memcpy((char *)copy + size, (const char *)item + size, item_record_size(item) - size);
+}
+
+/* With the bucket locked: what changed since the bytes were copied. */
+static void record_refresh(struct item *copy, const struct item *item)
+{
+    atomic_store_explicit(&copy->state, item_state(item), memory_order_relaxed);
+    if (item_flags(item) & ITEM_EXP)
+        atomic_store_explicit(item_expiry_word(copy), item_expiry_s(item), memory_order_relaxed);
+}
+
+static void drop(struct drain *drain, _Atomic uint64_t *slot, uint64_t hash)
+{
+    struct store *store = drain->store;
+    uint64_t value = slot_load(slot);
+    const struct item *item = item_at(store, slot_location(value));
+    enum removal removal = removal_of(store, item, drain->now_s, REMOVAL_EVICTED);
+    if (removal == REMOVAL_EVICTED && slot_freq(value) > 0)
+        metrics_add(drain->thread->block, METRIC_evicted_active, 1);
+    if (removal == REMOVAL_EXPIRED) {
+        metrics_add(drain->thread->block, METRIC_reclaimed, 1);
+        metrics_band_add(drain->thread->block,
+                         metrics_band_of(item_counted_size(item_key_size(item), item_value_size(item))),
+                         BAND_reclaimed, 1);
+    }
+    removal_unlink(drain->thread, slot, hash, removal);
+}
+
+static void move(struct drain *drain, _Atomic uint64_t *slot, const struct record *record, struct item *copy,
+                 uint64_t location)
+{
+    size_t size = item_record_size(copy);
+    unsigned freq = slot_freq(slot_load(slot));
+    record_refresh(copy, record->item);
+    segment_raise_expiry(segment_of(drain->store, location), item_expiry_s(copy));
+    segment_count_live(segment_of(drain->store, location), (int64_t)size, 1);
+    segment_count_live(segment_of(drain->store, record->location), -(int64_t)size, -1);
+    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, freq)));
+}
+
+/* ---- items ---- */
+
+static void drain_item(struct drain *drain, const struct record *record)
+{
+    struct store *store = drain->store;
+    uint64_t location = 0;
+    struct item *copy = NULL;
+    struct bucket *bucket = index_lock(store, record->hash);
+    _Atomic uint64_t *slot = index_slot_of_location(store, bucket, record->hash, record->location);
+    bool keep = slot && item_alive(store, record->item, drain->now_s) &&
+                drain_wants(drain, slot_freq(slot_load(slot)));
+    if (keep) {
+        index_unlock(bucket);
+        copy = drain_reserve(drain, record, item_expiry_s(record->item), &location);
+        if (copy)
+            record_copy(copy, record->item);
+        bucket = index_lock(store, record->hash);
+        slot = index_slot_of_location(store, bucket, record->hash, record->location);
+    }
+    bool stuck = slot && keep && !copy && drain->mode == DRAIN_COMPACT;
+    drain->stuck |= stuck;
+    /* A copy made for an item that has died since, or of which a reader has raised the frequency: moved all
+     * the same; it is found dead where it lies. */
+    if (slot && copy)
+        move(drain, slot, record, copy, location);
+    else if (slot && !stuck)
+        drop(drain, slot, record->hash);
+    if (slot)
+        index_tidy(store, bucket);
+    index_unlock(bucket);
+}
+
+/* ---- chunks ---- */
+
+/* In a locked bucket: the slot of the item that the chunk is part of, and where in its list. */
+static _Atomic uint64_t *owner_slot(const struct drain *drain, struct bucket *bucket,
+                                    const struct record *record, _Atomic uint64_t **entry)
+{
+    struct store *store = drain->store;
+    for (; bucket; bucket = index_next(store, bucket))
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t value = slot_load(&bucket->slot[i]);
+            if (!(value & SLOT_USED) || value >> SLOT_TAG_SHIFT != slot_tag(record->hash))
+                continue;
+            const struct item *item = item_at(store, slot_location(value));
+            *entry = (item_flags(item) & ITEM_LARGE) ? large_entry(item, record->location) : NULL;
+            if (*entry)
+                return &bucket->slot[i];
+        }
+    return NULL;
+}
+
+static void move_chunk(struct drain *drain, _Atomic uint64_t *entry, const struct record *record,
+                       const struct item *copy, uint64_t location)
+{
+    int64_t size = (int64_t)item_record_size(copy);
+    segment_count_live(segment_of(drain->store, location), size, 0);
+    segment_count_live(segment_of(drain->store, record->location), -size, 0);
+    /* Release pairs with the acquire in large_part. */
+    atomic_store_explicit(entry, chunk_make(location, item_inline_size(copy)), memory_order_release);
+}
+
+/* A chunk's fate is its item's: the first of its parts to be looked at decides for all. */
+static void drain_chunk(struct drain *drain, const struct record *record)
+{
+    struct store *store = drain->store;
+    uint64_t location = 0;
+    struct item *copy = NULL;
+    _Atomic uint64_t *entry;
+    struct bucket *bucket = index_lock(store, record->hash);
+    _Atomic uint64_t *slot = owner_slot(drain, bucket, record, &entry);
+    const struct item *owner = slot ? item_at(store, slot_location(slot_load(slot))) : NULL;
+    bool keep =
+        owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, slot_freq(slot_load(slot)));
+    if (keep) {
+        uint32_t expiry_s = item_expiry_s(owner);
+        index_unlock(bucket);
+        copy = drain_reserve(drain, record, expiry_s, &location);
+        if (copy)
+            record_copy(copy, record->item);
+        bucket = index_lock(store, record->hash);
+        slot = owner_slot(drain, bucket, record, &entry);
+    }
+    bool stuck = slot && keep && !copy && drain->mode == DRAIN_COMPACT;
+    drain->stuck |= stuck;
+    if (slot && copy)
+        move_chunk(drain, entry, record, copy, location);
+    else if (slot && !stuck)
+        drop(drain, slot, record->hash);
+    if (slot)
+        index_tidy(store, bucket);
+    index_unlock(bucket);
+}
+
+/* ---- the walk ---- */
+
+static uint64_t record_hash(const struct store *store, const struct item *item)
+{
+    uint64_t hash;
+    if (!(item_flags(item) & ITEM_CHUNK))
+        return hash_bytes(item_key(item), item_key_size(item), store->hash_seed);
+    memcpy(&hash, item_key(item), sizeof hash);
+    return hash;
+}
+
+/* Collects up to BATCH records from *offset on and fetches their buckets. */
+static unsigned records_next(const struct store *store, uint32_t id, uint32_t *offset, struct record *records)
+{
+    uint32_t end = atomic_load_explicit(&store->segments[id].write_offset, memory_order_relaxed);
+    uint64_t buckets = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
+    unsigned count = 0;
+    while (*offset < end && count < BATCH) {
+        struct record *record = &records[count++];
+        record->location = location_make(id, *offset);
+        record->item = item_at(store, record->location);
+        record->hash = record_hash(store, record->item);
+        __builtin_prefetch(&store->buckets[index_bucket_of(buckets, record->hash)]);
+        *offset += (uint32_t)item_record_size(record->item);
+    }
+    ASSERT(*offset <= segment_size(store));
+    return count;
+}
+
+static unsigned run_max(const struct store *store)
+{
+    uint32_t share = atomic_load_explicit(&store->segment_count, memory_order_relaxed) / RUN_SHARE;
+    return share < RUN_MIN ? RUN_MIN : share > RUN_MAX ? RUN_MAX : share;
+}
+
+/* Where everything has been read lately, draining would copy and gain nothing. After a run of such segments
+ * the bar is raised for one. */
+static void drain_limit(struct drain *drain)
+{
+    size_t size = segment_size(drain->store);
+    bool strict = drain->store->survivor_run >= run_max(drain->store);
+    drain->freq_min = strict ? 2 : 1;
+    drain->copied_max = strict ? size / 2 : size;
+}
+
+static void drain_note_run(const struct drain *drain)
+{
+    struct store *store = drain->store;
+    if (drain->mode == DRAIN_COMPACT)
+        return;
+    bool kept = drain->copied_size > segment_size(store) / 4 * 3;
+    store->survivor_run = kept ? store->survivor_run + 1 : 0;
+}
+
+bool reclaim_drain(struct store *store, uint32_t id, enum drain_mode mode)
+{
+    struct record records[BATCH];
+    struct segment *segment = &store->segments[id];
+    struct drain drain = {.store = store, .thread = store->reclaimer, .mode = mode, .now_s = clock_s()};
+    uint32_t offset = 0;
+    unsigned count;
+    drain_limit(&drain);
+    while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&
+           (count = records_next(store, id, &offset, records)) > 0)
+        for (unsigned i = 0; i < count; i++) {
+            if (item_flags(records[i].item) & ITEM_CHUNK)
+                drain_chunk(&drain, &records[i]);
+            else
+                drain_item(&drain, &records[i]);
+        }
+    drain_note_run(&drain);
+    if (drain.stuck)
+        segment_unclaim(store, id);
+    else
+        segment_drained(store, id);
+    return !drain.stuck;
+}

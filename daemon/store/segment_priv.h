@@ -1,0 +1,130 @@
+/* Segments: the memory that items live in, and the budget that bounds it.
+ *
+ * Place: private to the store. Address space for all segments there may ever be is reserved once; a segment
+ * has memory from its first use until it is retired. Headers lie beside the data, 64 bytes each; ids are
+ * positions, no pointers anywhere. Life of a segment:
+ *
+ *   RETIRED -> FREE -> OPEN -> SEALED -> DRAINING -> LIMBO -> FREE or RETIRED
+ *                 (a drain that cannot be finished goes back to SEALED)
+ *
+ * Lists (free, retired, limbo, the two FIFO lists) are under STORE_SEGMENTS and touched only when a segment
+ * changes state. write_offset moves under its lane's lock. Live sizes are relaxed atomics, counted by
+ * whoever publishes or unlinks an item. A segment is walked only when a grace period has passed since it was
+ * sealed (no write into it is under way) and reused only when one has passed since it was drained (no reader
+ * holds a view into it) and nobody has pinned it. */
+#ifndef VITRINE_STORE_SEGMENT_PRIV_H
+#define VITRINE_STORE_SEGMENT_PRIV_H
+
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+#define SEGMENT_NONE      UINT32_MAX
+#define SEGMENT_SIZE_MAX  (1u << 20)
+#define SEGMENT_COUNT_MIN 128u
+#define SEGMENT_SPARE     2u /* kept for copying survivors: a worker may not take the last ones */
+#define SEGMENT_NEVER_S   UINT32_MAX
+
+enum segment_state {
+    SEGMENT_RETIRED,
+    SEGMENT_FREE,
+    SEGMENT_OPEN,
+    SEGMENT_SEALED,
+    SEGMENT_DRAINING,
+    SEGMENT_LIMBO
+};
+
+enum pool { POOL_SMALL, POOL_MAIN, POOL_COUNT };
+
+struct segment {
+    _Alignas(64) _Atomic uint32_t state;
+    _Atomic uint32_t write_offset;
+    _Atomic uint32_t live_size;  /* of records that a slot or a live item's chunk list points to */
+    _Atomic uint32_t live_count; /* of items, chunks not counted */
+    _Atomic uint32_t created_s;
+    _Atomic uint32_t expiry_min_s, expiry_max_s; /* SEGMENT_NEVER_S: some item never expires */
+    _Atomic uint32_t pins;
+    uint32_t prev, next; /* in whatever list it is */
+    uint64_t epoch;      /* of sealing or draining, for the grace period */
+    _Atomic uint8_t pool;
+};
+_Static_assert(sizeof(struct segment) == 64, "a header is one cache line");
+
+struct segment_list {
+    _Atomic uint32_t head, tail, count; /* written under STORE_SEGMENTS; read as hints without it */
+};
+
+bool segment_open_all(struct store *store, size_t memory_size, size_t memory_size_max);
+void segment_close_all(struct store *store);
+
+/* A segment with memory, in state OPEN, or SEGMENT_NONE. Only the reclaimer may take the spare ones. */
+uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming);
+/* An OPEN one that was not used after all. */
+void segment_untake(struct store *store, uint32_t id);
+void segment_seal(struct store *store, uint32_t id);
+/* SEALED -> DRAINING, off its list. False when it is not to be had (pinned, or not through its grace). */
+bool segment_claim(struct store *store, uint32_t id);
+void segment_unclaim(struct store *store, uint32_t id); /* back to SEALED, at its list's tail */
+void segment_drained(struct store *store, uint32_t id); /* DRAINING -> LIMBO */
+/* Frees what its grace period and pins allow; returns how many segments became free. */
+unsigned segment_collect(struct store *store);
+/* Gives up free segments while more memory is held than the limit allows. */
+void segment_settle(struct store *store);
+/* Gives up one free segment for other uses of its memory. */
+bool segment_retire_one(struct store *store);
+/* The ids at the head of a pool's FIFO list. */
+unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max);
+/* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
+ * to do. */
+bool segment_prepare(struct store *store, unsigned count);
+/* How many segments could be taken now, the spare ones included. */
+size_t segment_available(const struct store *store);
+
+size_t segment_reserve_count(const struct store *store);
+
+static inline void segment_count_live(struct segment *segment, int64_t size, int count)
+{
+    /* Relaxed: sums; the reclaimer reads exact ones only when the segment is its own. */
+    atomic_fetch_add_explicit(&segment->live_size, (uint32_t)size, memory_order_relaxed);
+    if (count != 0)
+        atomic_fetch_add_explicit(&segment->live_count, (uint32_t)count, memory_order_relaxed);
+}
+
+static inline enum segment_state segment_state(const struct segment *segment)
+{
+    return (enum segment_state)atomic_load_explicit(&segment->state, memory_order_acquire);
+}
+
+/* ---- the budget: bytes held of the limit ---- */
+bool budget_try(struct store *store, size_t size);
+void budget_charge(struct store *store,
+                   size_t size); /* even beyond the limit; the maintainer makes it good */
+void budget_return(struct store *store, size_t size);
+
+/* ---- lanes: the open segments ---- */
+#define LANE_MAX      8u
+#define TTL_CLASS_MAX 90u
+
+struct placement {
+    enum pool pool;
+    uint32_t expiry_s;
+    bool reclaiming;
+};
+
+bool lanes_open(struct store *store, size_t memory_size, unsigned thread_count);
+/* An item's expiry was set to this later second: a hint for the maintainer. */
+void segment_raise_expiry(struct segment *segment, uint32_t expiry_s);
+/* Room for `size` bytes (a multiple of 8), or for at least `size_min` of them: sets *size to what it is.
+ * NULL: no segment is free. With `pin`, the segment is pinned before anyone can drain it. */
+struct reservation {
+    size_t size, size_min; /* wanted, and what will do */
+    bool pin;
+    uint64_t location; /* out */
+};
+struct item *lane_reserve(struct store_thread *thread, const struct placement *placement,
+                          struct reservation *reservation);
+/* Seals open segments whose items have all expired, or the fullest one. True if one was sealed. */
+bool lanes_seal_expired(struct store *store, uint32_t now_s);
+bool lanes_seal_fullest(struct store *store);
+
+#endif

@@ -1,0 +1,230 @@
+/* What the parts of the store share: struct store, struct store_thread and the seams between the files.
+ *
+ * Place: private to the store. Lock order: STORE_MAINTAIN, STORE_SEGMENTS, STORE_THREADS; a lane's spin lock
+ * may be taken inside them. Inside a bucket's lock only overflow_spin is taken. Thread-safety: said at each
+ * field. */
+#ifndef VITRINE_STORE_STORE_PRIV_H
+#define VITRINE_STORE_STORE_PRIV_H
+
+#include "base/lock.h"
+#include "store/index_priv.h"
+#include "store/item_priv.h"
+#include "store/segment_priv.h"
+#include "store/store.h"
+
+#include <semaphore.h>
+
+#define STORE_PAGE_SIZE      4096u
+#define STORE_SEQ_BATCH      256u
+#define STORE_INSERTS_A_WAKE 1024u
+#define STORE_OVERDRAFT_SIZE                                                                                 \
+    (8u << 20) /* by which staged bodies may pass the limit until segments are freed */
+
+struct lane {
+    _Alignas(64) struct spin spin;
+    _Atomic uint32_t segment; /* under spin; read as a hint without it */
+};
+
+struct store {
+    /* Read by every operation; written at creation, or rarely. */
+    char *segment_base;
+    struct segment *segments;
+    struct bucket *buckets, *overflow;
+    unsigned segment_shift;
+    uint64_t hash_seed;
+    _Atomic uint64_t bucket_count; /* release by the maintainer, acquire by lookups */
+    _Atomic uint64_t flush_seq;    /* what was written before it is gone; 0: nothing is */
+    _Atomic uint32_t flush_at_s;   /* a flush to come; 0: none */
+    bool no_eviction;
+    size_t item_size_max, memory_size_max;
+
+    _Alignas(64) _Atomic uint64_t seq_next; /* batches of write sequence numbers */
+    _Alignas(64) _Atomic uint64_t epoch;    /* grace periods are counted in these */
+    _Alignas(64) _Atomic uint64_t limit_size;
+    _Atomic uint64_t held_size;    /* segments with memory, index, overflow, headers, lanes, staging */
+    _Atomic uint64_t staging_size; /* of which bodies being received */
+    _Atomic uint64_t pinned_size;  /* of values being sent in place */
+
+    /* Under STORE_SEGMENTS. */
+    struct lock segments_lock;
+    struct segment_list free, retired, limbo, fifo[POOL_COUNT];
+    _Atomic uint32_t segment_count; /* ids ever used */
+    uint32_t segment_count_max;
+
+    /* Lanes: [pool][class][lane]. */
+    struct lane *lanes;
+    unsigned lane_count, class_count, class_quarters;
+    bool main_is_coarse; /* few segments: the main pool tells only expiring from never */
+
+    /* Under overflow_spin. */
+    struct spin overflow_spin;
+    struct overflow_page *overflow_pages;
+    uint32_t overflow_page_count;   /* that there may ever be */
+    uint32_t overflow_lowest;       /* no page below it has a free bucket */
+    uint32_t overflow_used;         /* buckets */
+    _Atomic uint64_t overflow_size; /* memory held */
+    _Atomic uint64_t bucket_size;   /* memory held by buckets */
+    uint64_t bucket_count_max;
+    _Atomic uint64_t bucket_count_floor; /* the index shrinks no further */
+    uint64_t
+        bucket_epoch; /* of the last merge: pages beyond the buckets are given back a grace period later */
+
+    /* Under STORE_THREADS. */
+    struct lock threads_lock;
+    struct store_thread *threads;
+    int64_t slot_balance_gone; /* of threads that are no more */
+    unsigned thread_serial;
+
+    /* Under STORE_MAINTAIN. */
+    struct lock maintain_lock;
+    struct store_thread *reclaimer; /* counts for whoever holds the lock */
+    unsigned survivor_run;          /* segments drained of late of which nearly all survived */
+    uint32_t sample_at;             /* next segment id to look at for compaction */
+    bool expiry_missed;             /* some could not be freed yet */
+    uint32_t expiry_scan_at;        /* next segment id to look at for expiry */
+    uint32_t expiry_scan_s;         /* when segments were last looked through for expiry */
+    uint64_t sweep_seq, sweep_at, sweep_epoch;
+    bool sweeping;
+    _Atomic uint32_t waiting_count; /* workers that wait for this lock: the maintainer lets them go first */
+    _Atomic bool growing;
+    _Atomic uint32_t evicted_idle_s[METRICS_BAND_COUNT]; /* of the item evicted last */
+
+    struct spin flush_spin; /* arming a flush */
+
+    /* Under spare_spin: stagings done with, kept for the next body. */
+    struct spin spare_spin;
+    struct store_staging *spare;
+    size_t spare_size; /* what they are charged */
+
+    /* The maintainer. */
+    sem_t wake;
+    _Atomic bool wake_wanted, stopping;
+    bool running;
+    pthread_t maintainer;
+    struct metrics *metrics;
+};
+
+struct store_thread {
+    _Alignas(64) _Atomic uint64_t epoch; /* the last one seen; 0: offline */
+    struct store *store;                 /* borrowed */
+    struct metrics_block *block;         /* borrowed */
+    uint64_t seq, seq_end;               /* the rest of its batch */
+    _Atomic int64_t slot_balance;        /* items it published less those it unlinked; single writer */
+    uint32_t inserts;                    /* since the maintainer was last told */
+    unsigned lane;
+    uint64_t *chunks; /* owned: where the chunks of the large value being written are */
+    size_t chunk_capacity;
+    uint64_t *visit; /* owned: the slots of the bucket being browsed */
+    size_t visit_capacity;
+    struct store_thread *prev, *next;
+};
+
+static inline size_t segment_size(const struct store *store)
+{
+    return (size_t)1 << store->segment_shift;
+}
+
+static inline struct item *item_at(const struct store *store, uint64_t location)
+{
+    return (struct item *)(store->segment_base +
+                           ((size_t)location_segment(location) << store->segment_shift) +
+                           location_offset(location));
+}
+
+static inline struct segment *segment_of(const struct store *store, uint64_t location)
+{
+    return &store->segments[location_segment(location)];
+}
+
+/* Acquire pairs with the release in flush.c: a write that follows a flush gets a sequence beyond it. */
+static inline bool item_flushed(const struct store *store, const struct item *item)
+{
+    uint64_t seq = atomic_load_explicit(&store->flush_seq, memory_order_acquire);
+    return seq != 0 && item_seq_before(item_seq(item), seq);
+}
+
+static inline bool item_alive(const struct store *store, const struct item *item, uint32_t now_s)
+{
+    return !item_expired(item, now_s) && !item_flushed(store, item);
+}
+
+/* ---- thread.c ---- */
+/* Ends a grace period's first half: what was unlinked before is out of reach of every thread that has seen
+ * the returned epoch. */
+uint64_t epoch_advance(struct store *store);
+bool epoch_passed(struct store *store, uint64_t epoch);
+uint64_t thread_next_seq(struct store_thread *thread);
+int64_t threads_slot_balance(struct store *store);
+
+static inline void thread_count_slot(struct store_thread *thread, int64_t n)
+{
+    /* A single-writer add; partner: the relaxed loads of threads_slot_balance. */
+    int64_t balance = atomic_load_explicit(&thread->slot_balance, memory_order_relaxed);
+    atomic_store_explicit(&thread->slot_balance, balance + n, memory_order_relaxed);
+}
+
+/* ---- flush.c ---- */
+void flush_arm(struct store *store, uint32_t now_s);
+
+/* Carries out a flush whose second has come: one load when there is none. */
+static inline void flush_poll(struct store *store, uint32_t now_s)
+{
+    uint32_t at_s = atomic_load_explicit(&store->flush_at_s, memory_order_relaxed);
+    if (__builtin_expect(at_s != 0 && at_s <= now_s, 0))
+        flush_arm(store, now_s);
+}
+
+/* ---- remove.c ---- */
+enum removal { REMOVAL_EVICTED, REMOVAL_EXPIRED, REMOVAL_DELETED, REMOVAL_REPLACED, REMOVAL_FLUSHED };
+
+/* Why an item that is in the way goes: it may be dead already. */
+enum removal removal_of(const struct store *store, const struct item *item, uint32_t now_s,
+                        enum removal alive);
+/* Takes an item's bytes off its segments' live sizes and counts its removal. Its bucket is locked. */
+void removal_count(struct store_thread *thread, const struct item *item, uint64_t location,
+                   enum removal removal);
+/* The same and empties its slot. */
+void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_t hash, enum removal removal);
+/* An item found dead by a reader: unlinks it, unless it has gone or come alive meanwhile. */
+void removal_of_dead(struct store_thread *thread, uint64_t hash, uint64_t location);
+void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign);
+
+/* ---- read.c ---- */
+void item_note_access(struct item *item, uint32_t now_s);
+
+/* ---- view.c ---- */
+void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s);
+/* Copies value[offset..offset + size) of the view. */
+void view_copy(const struct store_view *view, size_t offset, char *out, size_t size);
+
+/* ---- reclaim.c ---- */
+enum drain_mode { DRAIN_SMALL, DRAIN_MAIN, DRAIN_COMPACT };
+/* Empties a claimed segment; false when COMPACT found no room for what is alive. STORE_MAINTAIN is held. */
+bool reclaim_drain(struct store *store, uint32_t id, enum drain_mode mode);
+
+/* ---- evict.c ---- */
+/* Empties one segment. False: there is none that may be. STORE_MAINTAIN is held. */
+bool evict_one(struct store *store);
+/* A worker makes room itself: waits for the lock offline, so all its views are void. */
+bool evict_directly(struct store_thread *thread);
+/* Empties segments until the reserve is there and the limit holds; true when there is more to do. */
+bool evict_to_reserve(struct store *store);
+/* Takes segments back of which next to nothing is alive, so that a few keys that are written over and over
+ * hold a few segments and not all of -m. True when there may be more. */
+bool evict_nearly_dead(struct store *store);
+
+/* ---- expire.c ---- */
+/* Frees segments whose items have all expired, a few at a time; true when there is more to do. */
+bool expire_segments(struct store *store, uint32_t now_s);
+/* Clears away what a flush has hidden, a piece at a time; true when there is more to do. */
+bool flush_sweep(struct store *store);
+
+/* ---- staging.c ---- */
+void staging_free_spares(struct store *store);
+
+/* ---- maintain.c ---- */
+void maintain_wake(struct store *store);
+/* ---- usage.c ---- */
+void usage_probe(void *context, struct metrics_snapshot *snapshot);
+
+#endif

@@ -1,0 +1,174 @@
+/* Views of items, whole or in chunks, and pins that keep the bytes of a value in place while it is sent. */
+#include "base/assert.h"
+#include "store/store_priv.h"
+
+#include <stdlib.h>
+
+#define PINNED_SHARE 8u /* of the memory may be held by pins, counted in values' bytes */
+
+static size_t large_part(const struct store *store, const struct large *large, size_t offset,
+                         const char **data, uint64_t *location)
+{
+    size_t start = 0;
+    for (uint64_t i = 0; i < large->count; i++) {
+        /* Acquire pairs with the release of the maintainer, who moves chunks: the copy is complete. */
+        uint64_t chunk = atomic_load_explicit(&large->chunk[i], memory_order_acquire);
+        size_t size = chunk_size_max(chunk);
+        if (size > large->size - start)
+            size = large->size - start;
+        if (offset < start + size) {
+            *location = chunk & LOCATION_MASK;
+            *data = item_inline_value(item_at(store, *location)) + (offset - start);
+            return start + size - offset;
+        }
+        start += size;
+    }
+    return 0;
+}
+
+void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s)
+{
+    unsigned flags = item_flags(item);
+    *view = (struct store_view){
+        .key = item_key(item),
+        .key_size = (uint32_t)item_key_size(item),
+        .flags = item_client_flags(item),
+        .expiry_s = item_expiry_s(item),
+        .access_s = item_access_s(item, now_s),
+        .cas = item_seq(item),
+        .size = item_value_size(item),
+        .value = item_inline_value(item),
+        .fetched = (flags & ITEM_FETCHED) != 0,
+        .item = item,
+        .store = store,
+    };
+    view->band = metrics_band_of(item_counted_size(view->key_size, view->size));
+    if (!(flags & ITEM_LARGE))
+        return;
+    uint64_t location;
+    if (large_part(store, item_large(item), 0, &view->value, &location) < view->size)
+        view->value = NULL;
+}
+
+size_t store_view_part(const struct store_view *view, size_t offset, const char **data)
+{
+    const struct item *item = view->item;
+    if (offset >= view->size)
+        return 0;
+    uint64_t location;
+    if (item_flags(item) & ITEM_LARGE)
+        return large_part(view->store, item_large(item), offset, data, &location);
+    *data = view->value + offset;
+    return view->size - offset;
+}
+
+void view_copy(const struct store_view *view, size_t offset, char *out, size_t size)
+{
+    while (size > 0) {
+        const char *data;
+        size_t part = store_view_part(view, offset, &data);
+        ASSERT(part > 0);
+        if (part > size)
+            part = size;
+        memcpy(out, data, part);
+        out += part;
+        offset += part;
+        size -= part;
+    }
+}
+
+/* ---- pins ---- */
+
+struct pin_part {
+    const char *data;
+    size_t size;
+    struct segment *segment;
+};
+
+struct store_pin {
+    struct store *store;
+    size_t size;
+    size_t part_count;
+    struct pin_part part[];
+};
+
+static void pin_part_take(struct store_pin *pin, const char *data, size_t size, uint64_t location)
+{
+    struct segment *segment = segment_of(pin->store, location);
+    /* Relaxed: the owner is online with a view, so the segment cannot be freed before its next quiescent
+     * state, which the maintainer acquires before it looks at pins. */
+    atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+    pin->part[pin->part_count++] = (struct pin_part){data, size, segment};
+}
+
+static void pin_take_all(struct store_pin *pin, const struct store_view *view)
+{
+    const struct item *item = view->item;
+    if (!(item_flags(item) & ITEM_LARGE)) {
+        uint64_t offset = (uint64_t)((const char *)item - pin->store->segment_base);
+        pin_part_take(pin, view->value, view->size,
+                      location_make((uint32_t)(offset >> pin->store->segment_shift), 0));
+        return;
+    }
+    for (size_t at = 0; at < view->size;) {
+        const char *data;
+        uint64_t location;
+        size_t size = large_part(pin->store, item_large(item), at, &data, &location);
+        pin_part_take(pin, data, size, location);
+        at += size;
+    }
+}
+
+static bool pinned_take(struct store *store, size_t size)
+{
+    uint64_t limit = atomic_load_explicit(&store->limit_size, memory_order_relaxed) / PINNED_SHARE;
+    if (atomic_fetch_add_explicit(&store->pinned_size, size, memory_order_relaxed) + size <= limit)
+        return true;
+    atomic_fetch_sub_explicit(&store->pinned_size, size, memory_order_relaxed);
+    return false;
+}
+
+/* What a pin may hold back: whole segments, of which each part counts one. */
+static size_t pinned_size(const struct store *store, size_t part_count)
+{
+    return part_count << store->segment_shift;
+}
+
+struct store_pin *store_pin(struct store_thread *thread, const struct store_view *view)
+{
+    struct store *store = thread->store;
+    const struct item *item = view->item;
+    size_t count = (item_flags(item) & ITEM_LARGE) ? item_large(item)->count : 1;
+    if (!pinned_take(store, pinned_size(store, count)))
+        return NULL;
+    struct store_pin *pin = malloc(sizeof *pin + count * sizeof(struct pin_part));
+    if (!pin) {
+        atomic_fetch_sub_explicit(&store->pinned_size, pinned_size(store, count), memory_order_relaxed);
+        return NULL;
+    }
+    *pin = (struct store_pin){.store = store, .size = view->size};
+    pin_take_all(pin, view);
+    return pin;
+}
+
+size_t store_pin_part(const struct store_pin *pin, size_t offset, const char **data)
+{
+    for (size_t i = 0; i < pin->part_count; i++) {
+        if (offset < pin->part[i].size) {
+            *data = pin->part[i].data + offset;
+            return pin->part[i].size - offset;
+        }
+        offset -= pin->part[i].size;
+    }
+    return 0;
+}
+
+void store_unpin(struct store_pin *pin)
+{
+    struct store *store = pin->store;
+    /* Release pairs with the acquire of segment_collect: our reads are over before the segment is reused. */
+    for (size_t i = 0; i < pin->part_count; i++)
+        atomic_fetch_sub_explicit(&pin->part[i].segment->pins, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&store->pinned_size, pinned_size(store, pin->part_count), memory_order_relaxed);
+    free(pin);
+}

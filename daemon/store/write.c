@@ -1,0 +1,346 @@
+#include "base/assert.h"
+#include "base/clock.h"
+#include "store/write_priv.h"
+
+#define MEMCACHED_HEADER_SIZE 56u /* of an item with CAS, as memcached counts it against -I */
+#define MEMCACHED_ENDS_SIZE   3u  /* NUL after the key, CR LF after the value */
+
+bool store_fits(const struct store *store, size_t key_size, size_t value_size)
+{
+    size_t size = MEMCACHED_HEADER_SIZE + MEMCACHED_ENDS_SIZE + key_size + value_size;
+    /* No item may take more than half the memory, whatever -I says: there must be room for another. */
+    size_t half = (size_t)atomic_load_explicit(&store->limit_size, memory_order_relaxed) / 2;
+    return size <= store->item_size_max && size <= half && size <= large_size_max(store);
+}
+
+/* ---- preparing ---- */
+
+struct item *write_reserve(struct store_thread *thread, const struct pending *pending,
+                           struct reservation *reservation)
+{
+    struct placement placement = {.pool = pending->pool, .expiry_s = pending->expiry_s};
+    for (;;) {
+        struct item *item = lane_reserve(thread, &placement, reservation);
+        if (item || !evict_directly(thread))
+            return item;
+    }
+}
+
+static unsigned pending_layout(const struct pending *pending)
+{
+    /* A large item has an expiry word always: it can then be touched without being copied. */
+    unsigned large = pending->chunk_count > 0 ? ITEM_LARGE | ITEM_EXP : 0;
+    return large | (pending->expiry_s != STORE_NEVER_S ? ITEM_EXP : 0) |
+           (pending->flags != 0 ? ITEM_CFLAGS : 0);
+}
+
+/* Writes what walking the segment needs: it may be walked even if the item is never published. */
+static void pending_shape(struct pending *pending)
+{
+    pending->item->shape = item_shape(pending->key.size, pending->inline_size, 0);
+    atomic_store_explicit(&pending->item->state, pending_layout(pending), memory_order_relaxed);
+}
+
+bool write_prepare(struct store_thread *thread, struct pending *pending)
+{
+    pending->chunk_count = 0;
+    pending->inline_size = pending->value_size;
+    if (large_needed(thread->store, pending) && !large_prepare(thread, pending))
+        return false;
+    size_t size =
+        item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
+    struct reservation reservation = {.size = size, .size_min = size};
+    pending->item = write_reserve(thread, pending, &reservation);
+    if (!pending->item) {
+        large_release(thread, pending);
+        return false;
+    }
+    pending->location = reservation.location;
+    pending_shape(pending);
+    return true;
+}
+
+/* ---- filling ---- */
+
+void source_copy(const struct value_source *source, size_t offset, char *out, size_t size)
+{
+    size_t first_size = source->data_first ? source->size : source->view ? source->view->size : 0;
+    for (unsigned turn = 0; turn < 2 && size > 0; turn++) {
+        bool data = source->data_first == (turn == 0);
+        size_t start = turn == 0 ? 0 : first_size;
+        size_t end = start + (data ? source->size : source->view ? source->view->size : 0);
+        if (offset >= end)
+            continue;
+        size_t part = end - offset < size ? end - offset : size;
+        if (data)
+            memcpy(out, source->data + (offset - start), part);
+        else
+            view_copy(source->view, offset - start, out, part);
+        out += part;
+        offset += part;
+        size -= part;
+    }
+    memset(out, ' ', size); /* a number shorter than the one it replaces */
+}
+
+void write_fill_as(struct store_thread *thread, struct pending *pending, const struct value_source *source,
+                   uint64_t seq, uint32_t access_and_flags)
+{
+    struct item *item = pending->item;
+    unsigned layout = pending_layout(pending);
+    item->shape = item_shape(pending->key.size, pending->inline_size, seq);
+    item->seq_low = (uint32_t)seq;
+    atomic_store_explicit(&item->state, access_and_flags | layout, memory_order_relaxed);
+    if (layout & ITEM_EXP)
+        atomic_store_explicit(item_expiry_word(item), pending->expiry_s, memory_order_relaxed);
+    if (layout & ITEM_CFLAGS)
+        memcpy((char *)item + item_head_size(layout) - 4, &pending->flags, 4);
+    memcpy(item_key(item), pending->key.data, pending->key.size);
+    if (layout & ITEM_LARGE)
+        large_fill(thread, pending, source);
+    else
+        source_copy(source, 0, item_inline_value(item), pending->value_size);
+}
+
+void write_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source)
+{
+    write_fill_as(thread, pending, source, thread_next_seq(thread), (clock_s() & ITEM_ACCESS_MASK) << 8);
+}
+
+void write_abandon(struct store_thread *thread, struct pending *pending)
+{
+    large_release(thread, pending);
+}
+
+/* ---- publishing ---- */
+
+enum pool write_pool(const struct store *store, const struct found *found)
+{
+    if (found->item)
+        return (enum pool)atomic_load_explicit(&segment_of(store, slot_location(found->value))->pool,
+                                               memory_order_relaxed);
+    return found->ghost && found->reason == STORE_MISS_EVICTED ? POOL_MAIN : POOL_SMALL;
+}
+
+enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas)
+{
+    switch (mode) {
+    case STORE_SET:
+        return RESULT_STORED;
+    case STORE_ADD:
+        return item ? RESULT_NOT_STORED : RESULT_STORED;
+    case STORE_REPLACE:
+    case STORE_APPEND:
+    case STORE_PREPEND:
+        return item ? RESULT_STORED : RESULT_NOT_STORED;
+    case STORE_CAS:
+        if (!item)
+            return RESULT_NOT_FOUND;
+        return item_seq(item) == cas ? RESULT_STORED : RESULT_EXISTS;
+    }
+    UNREACHABLE();
+}
+
+static void count_stored(struct store_thread *thread, const struct pending *pending)
+{
+    struct metrics_block *block = thread->block;
+    size_t size = item_counted_size(pending->key.size, pending->value_size);
+    unsigned band = metrics_band_of(size);
+    metrics_add(block, METRIC_total_items, 1);
+    metrics_add(block, METRIC_bytes_stored, size);
+    metrics_band_add(block, band, BAND_stored, 1);
+    metrics_band_add(block, band, BAND_stored_bytes, size);
+}
+
+static void note_insert(struct store_thread *thread)
+{
+    thread_count_slot(thread, 1);
+    thread->inserts++;
+}
+
+/* With the bucket locked: puts the item into `slot`, in the place of `old` (NULL: none). */
+static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, const struct pending *pending,
+                         const struct item *old, const struct condition *condition)
+{
+    struct store *store = thread->store;
+    uint64_t before = slot_load(slot);
+    unsigned freq = old ? slot_freq(before) : 0;
+    live_count_item(store, pending->item, pending->location, 1);
+    slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq));
+    if (condition->same_item) {
+        live_count_item(store, old, slot_location(before), -1);
+        return;
+    }
+    count_stored(thread, pending);
+    if (old)
+        removal_count(thread, old, slot_location(before),
+                      removal_of(store, old, clock_s(), REMOVAL_REPLACED));
+    else
+        note_insert(thread);
+}
+
+static enum result condition_check(const struct store *store, const struct item *item, uint64_t location,
+                                   const struct condition *condition)
+{
+    if (item && !item_alive(store, item, clock_s()))
+        item = NULL;
+    if (condition->exact)
+        return item && location == condition->location && item_seq(item) == condition->cas ? RESULT_STORED
+                                                                                           : RESULT_MISS;
+    return write_condition(item, condition->mode, condition->cas);
+}
+
+static enum result publish_locked(struct store_thread *thread, struct bucket *bucket,
+                                  const struct pending *pending, const struct condition *condition)
+{
+    struct store *store = thread->store;
+    _Atomic uint64_t *slot = index_slot_of_key(store, bucket, &pending->key);
+    uint64_t location = slot ? slot_location(slot_load(slot)) : 0;
+    const struct item *old = slot ? item_at(store, location) : NULL;
+    enum result result = condition_check(store, old, location, condition);
+    if (result != RESULT_STORED)
+        return result;
+    if (!slot)
+        slot = index_slot_for(store, bucket, pending->key.hash);
+    if (!slot)
+        return RESULT_NO_MEMORY;
+    if (condition->keep_expiry && (item_flags(pending->item) & ITEM_EXP))
+        atomic_store_explicit(item_expiry_word(pending->item), item_expiry_s(old), memory_order_relaxed);
+    slot_replace(thread, slot, pending, old, condition);
+    return RESULT_STORED;
+}
+
+enum result write_publish(struct store_thread *thread, struct pending *pending,
+                          const struct condition *condition)
+{
+    struct bucket *bucket = index_lock(thread->store, pending->key.hash);
+    enum result result = publish_locked(thread, bucket, pending, condition);
+    index_unlock(bucket);
+    large_release(thread, pending);
+    if (thread->inserts >= STORE_INSERTS_A_WAKE) {
+        thread->inserts = 0;
+        maintain_wake(thread->store); /* the index may have to grow */
+    }
+    return result;
+}
+
+/* ---- the commands ---- */
+
+/* A set that fails must not leave the old value to be read as if it were the new one. */
+static enum result write_fail(struct store_thread *thread, const struct store_write *write,
+                              enum result result)
+{
+    bool large = result == RESULT_TOO_LARGE;
+    metrics_add(thread->block, large ? METRIC_store_too_large : METRIC_store_no_memory, 1);
+    if (!large)
+        metrics_band_add(thread->block, metrics_band_of(item_counted_size(write->key.size, write->size)),
+                         BAND_outofmemory, 1);
+    if (write->mode == STORE_SET)
+        store_delete(thread, &write->key, 0);
+    return result;
+}
+
+static enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+{
+    struct store *store = thread->store;
+    struct found found;
+    bool there = index_find(store, &write->key, &found);
+    const struct item *item = there && item_alive(store, found.item, clock_s()) ? found.item : NULL;
+    enum result result = write_condition(item, write->mode, write->cas);
+    if (result != RESULT_STORED)
+        return result;
+    struct pending pending = {.key = write->key,
+                              .value_size = write->size,
+                              .flags = write->flags,
+                              .expiry_s = write->expiry_s,
+                              .pool = write_pool(store, &found)};
+    struct condition condition = {.mode = write->mode, .cas = write->cas};
+    struct value_source source = {.data = write->value, .size = write->size, .data_first = true};
+    if (!write_prepare(thread, &pending))
+        return RESULT_NO_MEMORY;
+    write_fill(thread, &pending, &source);
+    *cas = item_seq(pending.item);
+    return write_publish(thread, &pending, &condition);
+}
+
+/* One try at append or prepend: MISS when the item changed under it. */
+static enum result write_joined_once(struct store_thread *thread, const struct store_write *write,
+                                     uint64_t *cas)
+{
+    struct store *store = thread->store;
+    struct found found;
+    struct store_view old;
+    uint32_t now_s = clock_s();
+    if (!index_find(store, &write->key, &found) || !item_alive(store, found.item, now_s))
+        return RESULT_NOT_STORED;
+    view_fill(store, &old, found.item, now_s);
+    if (!store_fits(store, write->key.size, old.size + write->size))
+        return RESULT_TOO_LARGE;
+    struct pending pending = {.key = write->key,
+                              .value_size = old.size + write->size,
+                              .flags = old.flags,
+                              .expiry_s = old.expiry_s,
+                              .pool = write_pool(store, &found)};
+    if (!write_prepare(thread, &pending))
+        return RESULT_NO_MEMORY;
+    /* Preparing may have voided the view: the item must be found again, as it was. */
+    uint64_t location = slot_location(found.value);
+    if (!index_find(store, &write->key, &found) || slot_location(found.value) != location ||
+        item_seq(found.item) != old.cas) {
+        write_abandon(thread, &pending);
+        return RESULT_MISS;
+    }
+    struct condition condition = {.exact = true, .keep_expiry = true, .location = location, .cas = old.cas};
+    struct value_source source = {&old, write->value, write->size, write->mode == STORE_PREPEND};
+    write_fill(thread, &pending, &source);
+    *cas = item_seq(pending.item);
+    return write_publish(thread, &pending, &condition);
+}
+
+static enum result write_joined(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+{
+    enum result result;
+    do
+        result = write_joined_once(thread, write, cas);
+    while (result == RESULT_MISS);
+    return result;
+}
+
+enum result store_write(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+{
+    uint64_t unused;
+    uint32_t now_s = clock_s();
+    flush_poll(thread->store, now_s);
+    if (!store_fits(thread->store, write->key.size, write->size))
+        return write_fail(thread, write, RESULT_TOO_LARGE);
+    bool joined = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
+    enum result result = joined ? write_joined(thread, write, cas ? cas : &unused)
+                                : write_new(thread, write, cas ? cas : &unused);
+    if (result == RESULT_TOO_LARGE || result == RESULT_NO_MEMORY)
+        return write_fail(thread, write, result);
+    if (result == RESULT_STORED) {
+        metrics_distribution_add(thread->block, DISTRIBUTION_value_size, write->size);
+        metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl,
+                                 write->expiry_s > now_s ? write->expiry_s - now_s : 0);
+    }
+    return result;
+}
+
+enum result store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)
+{
+    struct store *store = thread->store;
+    uint32_t now_s = clock_s();
+    enum result result = RESULT_NOT_FOUND;
+    flush_poll(store, now_s);
+    struct bucket *bucket = index_lock(store, key->hash);
+    _Atomic uint64_t *slot = index_slot_of_key(store, bucket, key);
+    const struct item *item = slot ? item_at(store, slot_location(slot_load(slot))) : NULL;
+    if (item && item_alive(store, item, now_s))
+        result = cas != 0 && cas != item_seq(item) ? RESULT_EXISTS : RESULT_DELETED;
+    if (item && result != RESULT_EXISTS) {
+        removal_unlink(thread, slot, key->hash, removal_of(store, item, now_s, REMOVAL_DELETED));
+        index_tidy(store, bucket);
+    }
+    index_unlock(bucket);
+    return result;
+}

@@ -1,0 +1,67 @@
+/* Writing an item in three steps, shared by store_write, arithmetic and touch.
+ *
+ * Place: private to the store. `prepare` takes all the room an item needs; it may have to make room, and then
+ * goes offline: every view from before is void. `fill` copies the bytes; it never waits. `publish` locks the
+ * key's bucket, looks again whether the condition holds, and makes the item visible by one slot store. An
+ * item that is not published stays behind as a hole that the maintainer steps over. */
+#ifndef VITRINE_STORE_WRITE_PRIV_H
+#define VITRINE_STORE_WRITE_PRIV_H
+
+#include "store/store_priv.h"
+
+/* The new value: bytes, or an item's value with bytes before or after it; blanks where that is too short. */
+struct value_source {
+    const struct store_view *view; /* NULL: none */
+    const char *data;
+    size_t size;
+    bool data_first;
+};
+
+struct pending {
+    struct store_key key;
+    size_t value_size;
+    uint32_t flags, expiry_s;
+    enum pool pool;
+    struct item *item; /* out, with the rest: the reservation */
+    uint64_t location;
+    size_t inline_size;
+    size_t chunk_count; /* in thread->chunks; 0: the value is inline */
+};
+
+/* What must be so for the item to be published. */
+struct condition {
+    enum store_mode mode;
+    uint64_t cas;
+    bool exact; /* instead of a mode: the key's item must lie at `location` and have this cas */
+    uint64_t location;
+    bool keep_expiry; /* the item's expiry of that moment goes over to the new one */
+    bool same_item;   /* a new place or form of the same item: it is not counted as stored and replaced */
+};
+
+bool write_prepare(struct store_thread *thread, struct pending *pending);
+/* `seq` and `state` of an item that is moved; otherwise a new sequence number and the time. */
+void write_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source);
+void write_fill_as(struct store_thread *thread, struct pending *pending, const struct value_source *source,
+                   uint64_t seq, uint32_t access_and_flags);
+/* STORED, what the mode says when it does not hold, MISS when `exact` does not, NO_MEMORY. */
+enum result write_publish(struct store_thread *thread, struct pending *pending,
+                          const struct condition *condition);
+void write_abandon(struct store_thread *thread, struct pending *pending);
+/* Which pool an item that replaces `found` belongs to. */
+enum pool write_pool(const struct store *store, const struct found *found);
+/* STORED when nothing stands against the mode with this live item (NULL: none). */
+enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
+
+/* ---- large.c ---- */
+bool large_needed(const struct store *store, const struct pending *pending);
+size_t large_size_max(const struct store *store); /* of an item that chunks can hold */
+bool large_prepare(struct store_thread *thread, struct pending *pending);
+void large_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source);
+void large_release(struct store_thread *thread, struct pending *pending); /* its write pins */
+void source_copy(const struct value_source *source, size_t offset, char *out, size_t size);
+
+/* Room for one record, made if need be: then the thread was offline. */
+struct item *write_reserve(struct store_thread *thread, const struct pending *pending,
+                           struct reservation *reservation);
+
+#endif

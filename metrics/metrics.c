@@ -1,0 +1,198 @@
+#include "metrics/metrics.h"
+
+#include "base/assert.h"
+#include "metrics/metrics_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCKS_FIRST 8u
+
+void metrics_memory_add(struct metrics *metrics, size_t size)
+{
+    atomic_fetch_add_explicit(&metrics->memory_size, size, memory_order_relaxed);
+}
+
+size_t metrics_memory_size(const struct metrics *metrics)
+{
+    return atomic_load_explicit(&metrics->memory_size, memory_order_relaxed);
+}
+
+struct metrics *metrics_create(void)
+{
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics == NULL)
+        return NULL;
+    lock_init(&metrics->snapshot_lock, LOCK_METRICS_SNAPSHOT);
+    lock_init(&metrics->blocks_lock, LOCK_METRICS_BLOCKS);
+    metrics_memory_add(metrics, sizeof *metrics);
+    metrics_probe_register(metrics, process_probe, metrics);
+    return metrics;
+}
+
+static void block_destroy(struct metrics_block *block)
+{
+    for (unsigned command = 0; command < METRICS_COMMAND_MAX; command++)
+        for (unsigned result = 0; result < RESULT_COUNT; result++)
+            free(atomic_load_explicit(&block->latency[command][result], memory_order_relaxed));
+    for (unsigned id = 0; id < DISTRIBUTION_COUNT; id++)
+        free(block->distribution[id]);
+    free(block);
+}
+
+void metrics_destroy(struct metrics *metrics)
+{
+    if (metrics == NULL)
+        return;
+    for (unsigned i = 0; i < metrics->block_count; i++)
+        block_destroy(metrics->blocks[i]);
+    free(metrics->blocks);
+    lock_fini(&metrics->blocks_lock);
+    lock_fini(&metrics->snapshot_lock);
+    free(metrics);
+}
+
+/* ---- blocks ---- */
+
+static struct histogram *histogram_create(struct metrics *metrics)
+{
+    struct histogram *histogram = calloc(1, sizeof *histogram);
+    if (histogram != NULL)
+        metrics_memory_add(metrics, sizeof *histogram);
+    return histogram;
+}
+
+static bool distributions_create(struct metrics *metrics, struct metrics_block *block)
+{
+    for (unsigned id = 0; id < DISTRIBUTION_COUNT; id++) {
+        block->distribution[id] = histogram_create(metrics);
+        if (block->distribution[id] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool list_append(struct metrics *metrics, struct metrics_block *block)
+{
+    if (metrics->block_count == metrics->block_capacity) {
+        unsigned capacity = metrics->block_capacity ? metrics->block_capacity * 2 : BLOCKS_FIRST;
+        struct metrics_block **blocks = realloc(metrics->blocks, capacity * sizeof(struct metrics_block *));
+        if (blocks == NULL)
+            return false;
+        metrics->blocks = blocks;
+        metrics->block_capacity = capacity;
+    }
+    metrics->blocks[metrics->block_count++] = block;
+    return true;
+}
+
+struct metrics_block *metrics_block_create(struct metrics *metrics)
+{
+    struct metrics_block *block = aligned_alloc(_Alignof(struct metrics_block), sizeof *block);
+    if (block == NULL)
+        return NULL;
+    memset(block, 0, sizeof *block);
+    block->owner = metrics;
+    bool made = distributions_create(metrics, block);
+    lock_acquire(&metrics->blocks_lock);
+    made = made && list_append(metrics, block);
+    lock_release(&metrics->blocks_lock);
+    if (!made) {
+        block_destroy(block);
+        return NULL;
+    }
+    metrics_memory_add(metrics, sizeof *block);
+    return block;
+}
+
+void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value)
+{
+    histogram_add(block->distribution[id], value, 1);
+}
+
+/* ---- latency ---- */
+
+static struct histogram *latency_of(struct metrics_block *block, unsigned command, unsigned result)
+{
+    /* Relaxed: only this thread ever stores it. */
+    struct histogram *histogram =
+        atomic_load_explicit(&block->latency[command][result], memory_order_relaxed);
+    if (__builtin_expect(histogram != NULL, 1))
+        return histogram;
+    histogram = histogram_create(block->owner);
+    /* Release: its zeroes are there before it is; pairs with the acquire in latency_merge. */
+    atomic_store_explicit(&block->latency[command][result], histogram, memory_order_release);
+    return histogram;
+}
+
+void metrics_turn_end(struct metrics_block *block, uint64_t ns)
+{
+    for (uint32_t i = 0; i < block->turn_touched_count; i++) {
+        unsigned command = block->turn_touched[i] / RESULT_COUNT;
+        unsigned result = block->turn_touched[i] % RESULT_COUNT;
+        struct histogram *histogram = latency_of(block, command, result);
+        if (histogram != NULL)
+            histogram_add(histogram, ns, block->turn_count[command][result]);
+        block->turn_count[command][result] = 0;
+    }
+    block->turn_touched_count = 0;
+}
+
+static void latency_merge(const struct metrics_block *block, unsigned command, unsigned result,
+                          struct histogram *into)
+{
+    /* Acquire: pairs with the release in latency_of. */
+    const struct histogram *from =
+        atomic_load_explicit(&block->latency[command][result], memory_order_acquire);
+    if (from != NULL)
+        histogram_merge(into, from);
+}
+
+static void latency_merge_all(const struct metrics_block *block, struct histogram *into)
+{
+    for (unsigned command = 0; command < METRICS_COMMAND_MAX; command++)
+        for (unsigned result = 0; result < RESULT_COUNT; result++)
+            latency_merge(block, command, result, into);
+}
+
+void metrics_latency_read(struct metrics *metrics, int command, int result, struct histogram *out)
+{
+    memset(out, 0, sizeof *out);
+    lock_acquire(&metrics->blocks_lock);
+    for (unsigned i = 0; i < metrics->block_count; i++) {
+        if (command < 0)
+            latency_merge_all(metrics->blocks[i], out);
+        else
+            latency_merge(metrics->blocks[i], (unsigned)command, (unsigned)result, out);
+    }
+    lock_release(&metrics->blocks_lock);
+}
+
+void metrics_distribution_read(struct metrics *metrics, enum distribution id, struct histogram *out)
+{
+    memset(out, 0, sizeof *out);
+    lock_acquire(&metrics->blocks_lock);
+    for (unsigned i = 0; i < metrics->block_count; i++)
+        histogram_merge(out, metrics->blocks[i]->distribution[id]);
+    lock_release(&metrics->blocks_lock);
+}
+
+/* ---- commands ---- */
+
+void metrics_commands_declare(struct metrics *metrics, const char *const *names, unsigned count)
+{
+    ASSERT(count <= METRICS_COMMAND_MAX);
+    metrics->command_names = names;
+    metrics->command_count = count;
+}
+
+const char *metrics_command_name(const struct metrics *metrics, unsigned command)
+{
+    ASSERT(command < metrics->command_count);
+    return metrics->command_names[command];
+}
+
+unsigned metrics_command_count(const struct metrics *metrics)
+{
+    return metrics->command_count;
+}

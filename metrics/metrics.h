@@ -1,0 +1,158 @@
+/* Counters: recorded once where the thing happens, summed once, rendered by every reader alike.
+ *
+ * Place: above base, below the store. Each thread that serves or maintains owns one metrics_block and is
+ * its only writer: a count is a relaxed load and a relaxed store, no locked instruction, no shared line.
+ * Readers take a metrics_snapshot: the sum over all blocks, then the probes (functions of the modules
+ * above that fill gauges and derived counters), and render that: `stats` text, JSON, Prometheus.
+ * The request matrix [command][result] is the only record of requests; protocol/ derives memcached's
+ * classic counters (get_hits ...) from it in a probe.
+ * Resets subtract a baseline; blocks are never written by another thread, Prometheus never goes back.
+ * Thread-safety: said at each function. Ownership: struct metrics owns the blocks. */
+#ifndef VITRINE_METRICS_METRICS_H
+#define VITRINE_METRICS_METRICS_H
+
+#include "base/result.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define METRICS_COMMAND_MAX 64u
+#define METRICS_BAND_COUNT  32u /* size bands: the classes of `stats items` and `stats slabs` */
+
+/* COUNTER: added to by block owners. DERIVED: a counter that a probe computes from the rest of the
+ * snapshot. GAUGE: a level that a probe reads. LASTING: counts up like DERIVED, but is no count of ours (CPU
+ * time). Resets leave GAUGE and LASTING alone. */
+enum metric_kind { METRIC_COUNTER, METRIC_DERIVED, METRIC_GAUGE, METRIC_LASTING };
+
+enum metric {
+#define METRIC(id, kind, unit, stats, family, labels, text) METRIC_##id,
+#include "metrics/metrics.def"
+    METRIC_COUNT
+};
+
+/* Per size band; a band's live items and bytes are stored minus removed. */
+enum band_metric {
+#define BAND_METRIC(id, kind, group, stats, family, labels, text) BAND_##id,
+#include "metrics/bands.def"
+    BAND_METRIC_COUNT
+};
+
+/* Distributions recorded besides latency. */
+enum distribution {
+#define DISTRIBUTION(id, name, unit, text) DISTRIBUTION_##id,
+#include "metrics/distributions.def"
+    DISTRIBUTION_COUNT
+};
+
+struct histogram; /* histogram.h */
+
+struct metrics_block {
+    _Alignas(64) _Atomic uint64_t value[METRIC_COUNT];
+    _Atomic uint64_t request[METRICS_COMMAND_MAX][RESULT_COUNT];
+    _Atomic uint64_t band[METRICS_BAND_COUNT][BAND_METRIC_COUNT];
+    /* Allocated at a pair's first use by the owner; released to readers by a release store. */
+    struct histogram *_Atomic latency[METRICS_COMMAND_MAX][RESULT_COUNT];
+    struct histogram *distribution[DISTRIBUTION_COUNT];
+    /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. */
+    uint32_t turn_count[METRICS_COMMAND_MAX][RESULT_COUNT];
+    uint16_t turn_touched[METRICS_COMMAND_MAX * RESULT_COUNT];
+    uint32_t turn_touched_count;
+    struct metrics *owner;
+};
+
+/* A single-writer add: relaxed load and store; partner: the relaxed loads of metrics_snapshot_take. */
+static inline void metrics_bump(_Atomic uint64_t *cell, uint64_t n)
+{
+    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void metrics_add(struct metrics_block *block, enum metric id, uint64_t n)
+{
+    metrics_bump(&block->value[id], n);
+}
+
+static inline void metrics_band_add(struct metrics_block *block, unsigned band, enum band_metric id,
+                                    uint64_t n)
+{
+    metrics_bump(&block->band[band][id], n);
+}
+
+/* One request of `command` (an index below METRICS_COMMAND_MAX) came to `result`. Its latency is recorded
+ * with the rest of its turn by metrics_turn_end. Owner of the block only. */
+static inline void metrics_request(struct metrics_block *block, unsigned command, enum result result)
+{
+    metrics_bump(&block->request[command][result], 1);
+    if (block->turn_count[command][result]++ == 0)
+        block->turn_touched[block->turn_touched_count++] = (uint16_t)(command * RESULT_COUNT + result);
+}
+
+/* The turn's requests took `ns` from the arrival of their bytes to their replies' being written. */
+void metrics_turn_end(struct metrics_block *block, uint64_t ns);
+
+/* Records one value in a distribution. Owner of the block only. */
+void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value);
+
+/* The size band (0 .. METRICS_BAND_COUNT - 1) of an item of `size` bytes in all, and the largest size that
+ * belongs to a band. Bands widen by about 1.4; class ids shown to users are band + 1. */
+unsigned metrics_band_of(size_t size);
+size_t metrics_band_size_max(unsigned band);
+
+struct metrics_snapshot {
+    uint64_t value[METRIC_COUNT];
+    uint64_t request[METRICS_COMMAND_MAX][RESULT_COUNT];
+    uint64_t band[METRICS_BAND_COUNT][BAND_METRIC_COUNT];
+};
+
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics *metrics);
+
+/* A block for one writing thread; lives until metrics_destroy, so that nothing counted is ever lost. Any
+ * thread. */
+struct metrics_block *metrics_block_create(struct metrics *metrics);
+
+/* `names[i]` is the name of command i (borrowed for ever). Called once by protocol/ before any request. */
+void metrics_commands_declare(struct metrics *metrics, const char *const *names, unsigned count);
+const char *metrics_command_name(const struct metrics *metrics, unsigned command);
+unsigned metrics_command_count(const struct metrics *metrics);
+
+/* `probe` fills the gauges and derived counters it is responsible for. It may be called by any thread, one at
+ * a time, and must not take a snapshot itself. */
+typedef void (*metrics_probe_fn)(void *context, struct metrics_snapshot *snapshot);
+void metrics_probe_register(struct metrics *metrics, metrics_probe_fn probe, void *context);
+/* Once this returns the probe is not running and will not be called again: its context may be freed. */
+void metrics_probe_remove(struct metrics *metrics, metrics_probe_fn probe, void *context);
+
+/* The sum of all blocks and what the probes add: since the start of the process. Any thread. */
+void metrics_snapshot_take(struct metrics *metrics, struct metrics_snapshot *out);
+
+/* As before, counters less the baseline of the last metrics_reset: what `stats` shows. Any thread. */
+void metrics_snapshot_take_since_reset(struct metrics *metrics, struct metrics_snapshot *out);
+void metrics_reset(struct metrics *metrics);
+
+/* The merged latency histogram of one pair, or of all pairs with command < 0; `out` is cleared first. Any
+ * thread. */
+void metrics_latency_read(struct metrics *metrics, int command, int result, struct histogram *out);
+void metrics_distribution_read(struct metrics *metrics, enum distribution id, struct histogram *out);
+
+/* Bytes that counters, histograms and history hold: the cost of observing. */
+size_t metrics_memory_size(const struct metrics *metrics);
+
+/* ---- the rows, for renderers ---- */
+enum metric_unit { UNIT_COUNT, UNIT_BYTES, UNIT_SECONDS, UNIT_MICROSECONDS, UNIT_BOOL };
+
+struct metric_row {
+    const char *name;        /* the field's own, e.g. "curr_items" */
+    const char *stats_group; /* of a band's row: "items" or "slabs"; else NULL */
+    const char *stats_name;  /* NULL: not in `stats` */
+    const char *family;      /* Prometheus family, NULL: none */
+    const char *labels;      /* `a="b"` or "" */
+    const char *text;        /* what it means and what to do about it */
+    enum metric_kind kind;
+    enum metric_unit unit;
+};
+const struct metric_row *metrics_row(enum metric id);
+const struct metric_row *metrics_band_row(enum band_metric id);
+
+#endif

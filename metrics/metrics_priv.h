@@ -1,0 +1,40 @@
+/* struct metrics, for the files of this folder only. */
+#ifndef VITRINE_METRICS_METRICS_PRIV_H
+#define VITRINE_METRICS_METRICS_PRIV_H
+
+#include "base/lock.h"
+#include "metrics/histogram.h"
+#include "metrics/metrics.h"
+
+#define PROBES_MAX 32u
+
+struct probe {
+    metrics_probe_fn call;
+    void *context; /* borrowed until removed */
+};
+
+struct metrics {
+    /* Held while a snapshot is taken, so that probes run one at a time. They may take locks of the rooms
+     * above, hence a lock of its own, ranked before theirs. Guards probes and baseline. */
+    struct lock snapshot_lock;
+    struct probe probes[PROBES_MAX];
+    unsigned probe_count;
+    struct metrics_snapshot baseline; /* of the last reset */
+
+    struct lock blocks_lock; /* guards the list; the blocks themselves are their owners' */
+    struct metrics_block **blocks;
+    unsigned block_count, block_capacity;
+
+    const char *const *command_names; /* borrowed for ever */
+    unsigned command_count;
+
+    /* Relaxed: a figure, added to by whoever allocates; nothing is ordered by it. */
+    _Atomic size_t memory_size;
+};
+
+void metrics_memory_add(struct metrics *metrics, size_t size);
+
+/* The gauges of the process itself: uptime, time, CPU, resident size. A probe. */
+void process_probe(void *context, struct metrics_snapshot *snapshot);
+
+#endif

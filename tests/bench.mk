@@ -1,0 +1,27 @@
+# The load generator, the no-cache floor server, and the runs that compare. Timing lives here, never in a test.
+
+BENCH_SOURCES := $(filter-out tests/bench/floor.c,$(wildcard tests/bench/*.c))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(BENCH_SOURCES)) $(BUILD)/obj/metrics/histogram.o
+BENCH_LOAD    := $(BUILD)/bench/load
+BENCH_FLOOR   := $(BUILD)/bench/floor
+BENCH_RUN     := /usr/bin/python3 tests/bench/run.py --load $(BENCH_LOAD) --floor $(BENCH_FLOOR) --vitrine $(BINARY)
+
+$(BENCH_LOAD): $(BENCH_OBJECTS) $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lm
+
+$(BENCH_FLOOR): $(BUILD)/obj/tests/bench/floor.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+.PHONY: bench-tools bench bench-quick bench-memory
+bench-tools: $(BENCH_LOAD) $(BENCH_FLOOR)
+
+bench: $(BINARY) bench-tools ## speed beside memcached and the no-cache floor; writes docs/bench.md
+	$(BENCH_RUN) speed --rounds 5 --seconds 3 --write docs/bench.md
+
+bench-quick: $(BINARY) bench-tools ## the same in short rounds, printed only
+	$(BENCH_RUN) speed --rounds 3 --seconds 1
+
+bench-memory: $(BINARY) bench-tools ## RSS after filling -m 64 three times over
+	$(BENCH_RUN) memory

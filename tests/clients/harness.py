@@ -1,0 +1,71 @@
+"""What a client's checks are written with: a registry, unique keys, and three assertions."""
+import itertools
+import traceback
+
+_counter = itertools.count()
+
+
+class Target:
+    """The server that a check talks to."""
+
+    def __init__(self, host, port):
+        self.host, self.port = host, port
+        self.address = f"{host}:{port}"
+
+    @staticmethod
+    def key(word="key"):
+        """A key that no other check uses."""
+        return f"{word}-{next(_counter)}"
+
+
+class Differs(Exception):
+    """The client wants what memcached itself no longer does; the check has made sure that we do as memcached does."""
+
+
+class Suite:
+    """The checks of one client library, in the order in which they are written."""
+
+    def __init__(self, name):
+        self.name, self.checks = name, []
+
+    def check(self, function):
+        """Decorator: registers function(target) under its name."""
+        self.checks.append(function)
+        return function
+
+    def run(self, target):
+        """[(name, None, what went wrong or Differs), ...] against one server."""
+        return [(check.__name__, _outcome(check, target)) for check in self.checks]
+
+
+def _outcome(check, target):
+    try:
+        check(target)
+        return None
+    except Differs as difference:
+        return difference
+    except Exception as error:  # pylint: disable=broad-except
+        where = traceback.extract_tb(error.__traceback__)[1:2]
+        line = f"{where[0].filename.rsplit('/', 1)[-1]}:{where[0].lineno}: {where[0].line}" if where else ""
+        return f"{type(error).__name__}: {error} ({line})"
+
+
+def equal(got, wanted):
+    """Fails unless the two are equal."""
+    if got != wanted:
+        raise AssertionError(f"got {str(got)[:200]!r}, wanted {str(wanted)[:200]!r}")
+
+
+def true(value):
+    """Fails unless the value counts as true."""
+    if not value:
+        raise AssertionError(f"got {value!r}")
+
+
+def raises(kind, function, *arguments, **named):
+    """Fails unless the call raises an exception of that kind; returns it."""
+    try:
+        got = function(*arguments, **named)
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}, but {got!r}")

@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+"""Writes the fuzzers' dictionary (from commands.def) and their seeds (from the transcripts) into a folder."""
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SEED_SIZE_MAX = 4000
+
+sys.path.insert(0, str(ROOT / "tests/transcripts"))
+import play  # noqa: E402
+
+
+def words():
+    table = (ROOT / "daemon/protocol/commands.def").read_text()
+    yield from re.findall(r"^COMMAND\((\w+),", table, re.M)
+    for summary in re.findall(r'"([^"]*)"\)$', table, re.M):
+        yield from re.findall(r"[a-z_]{2,}", summary)
+    yield from (" noreply\\x0d\\x0a", "\\x0d\\x0a", " 0 0 1\\x0d\\x0ax\\x0d\\x0a", " -1", " 18446744073709551615", " 2147483647", "HTTP/1.1")
+
+
+def seeds():
+    for path in sorted((ROOT / "tests/transcripts").glob("*.txt")):
+        text = b""
+        for _, line in play.read_script(path, True)[1]:
+            if line.startswith(">> "):
+                text += play.unescape(line[3:])
+            elif line.startswith("> "):
+                text += play.unescape(line[2:]) + b"\r\n"
+        yield path.stem, text[:SEED_SIZE_MAX]
+    replies = json.loads((ROOT / "tests/transcripts/replies.json").read_text())
+    for number, case in enumerate(replies["cases"]):
+        yield f"reply-{number}", (replies["setup"].encode() + play.case_bytes(case["input"]))[:SEED_SIZE_MAX]
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    (folder / "text.dict").write_text("".join(f'"{word}"\n' for word in sorted(set(words()))))
+    for name, text in seeds():
+        (folder / "corpus" / name).write_bytes(b"\x01\x02\x03\x04" + text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Starting and ending the servers that tests and benchmarks compare: Vitrine, memcached, the floor.
+
+Every server gets a free port of its own and is ended by its process id; nothing else on the machine is touched.
+"""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+MEMCACHED = shutil.which("memcached", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
+
+
+def free_port():
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A server process that listens on 127.0.0.1:port. A context manager: leaving it ends the process."""
+
+    def __init__(self, name, command, port, core=None):
+        self.name, self.command, self.port, self.core = name, command, port, core
+        self.process = None
+
+    def __enter__(self):
+        pin = (lambda: os.sched_setaffinity(0, {self.core})) if self.core is not None else None
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        preexec_fn=pin)
+        os.set_blocking(self.process.stderr.fileno(), False)
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = (self.process.stderr.read() or b"").decode(errors="replace").strip()
+                self.stop()
+                raise SystemExit(f"{self.name} did not start: {' '.join(self.command)}\n{said}")
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+    def _answers(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            time.sleep(0.02)
+            return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def memory(self, field="VmRSS"):
+        """Bytes of VmRSS (now) or VmHWM (the most it ever was)."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1]) * 1024
+        raise SystemExit(f"{self.name} has gone away")
+
+    def cpu_seconds(self):
+        """CPU time that the process has used."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:
+            user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stderr.close()
+
+
+def cache_command(binary, port, options):
+    """memcached's options, which both servers take; root has to name the user to run as."""
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    return [binary, "-l", "127.0.0.1", "-p", str(port), "-U", "0", *user, *options]
+
+
+def vitrine(binary, *options, core=None, admin="off"):
+    """Vitrine at a free port; its admin server is off unless an address is given."""
+    port = free_port()
+    command = cache_command(os.path.abspath(binary), port, options) + ["--admin-listen", admin]
+    return Server("vitrine", command, port, core)
+
+
+def memcached(*options, core=None):
+    """The installed memcached at a free port."""
+    if not MEMCACHED:
+        raise SystemExit("memcached is not installed: run tools/install-deps.sh --tests")
+    port = free_port()
+    return Server("memcached", cache_command(MEMCACHED, port, options), port, core)
+
+
+def floor(binary, key_size, value_size, core=None):
+    """The server without a cache."""
+    port = free_port()
+    return Server("floor", [binary, str(port), str(key_size), str(value_size)], port, core)

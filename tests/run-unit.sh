@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs the unit test programs named as arguments, two at a time, and prints one closing line 'N passed, N failed'.
+set -u
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+printf '%s\n' "$@" | xargs -P 2 -I{} sh -c '
+    name=$(basename {})
+    if timeout 600 {} >"$0/$name.out" 2>&1; then echo "ok   $name"; else echo "FAIL $name"; cat "$0/$name.out"; touch "$0/$name.failed"; fi' "$log"
+checks=$(cat "$log"/*.out | sed -n 's/.*Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/\1 \2 \3/p' | awk '{c += $1; f += $2 + $3} END {printf "%d passed, %d failed", c - f, f}')
+broken=$(find "$log" -name '*.failed' | wc -l)
+echo "$checks"
+[ "$broken" -eq 0 ]
