@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,7 +280,6 @@ static struct MHD_Daemon *start(struct server *server, int listen_fd)
 
 struct server *server_create(int listen_fd, uint16_t port, const struct admin_parts *parts)
 {
-    sigset_t all, old;
     struct server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         close(listen_fd);
@@ -290,11 +288,8 @@ struct server *server_create(int listen_fd, uint16_t port, const struct admin_pa
     server->parts = *parts;
     server->port = port;
     server->seed = hash_random_seed();
-    sigfillset(&all); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     server->watch = watch_create();
     server->daemon = server->watch != NULL ? start(server, listen_fd) : NULL;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (server->daemon != NULL) {
         metrics_probe_register(parts->metrics, fill_counters, server);
         return server;

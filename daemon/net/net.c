@@ -72,12 +72,13 @@ static bool set_up(struct net *net, char *error, size_t error_size)
     net->workers = aligned_alloc(64, net->worker_count * sizeof *net->workers);
     net->block = metrics_block_create(net->metrics);
     net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (!net->workers || !net->block || net->wake_fd < 0 || !table_init(&net->table, wanted)) {
+    net->signal_fd = signals_open(); /* from here on a signal ends in order, even before net_run */
+    if (!net->workers || !net->block || net->wake_fd < 0 || net->signal_fd < 0 ||
+        !table_init(&net->table, wanted)) {
         snprintf(error, error_size, "no memory for %u connections (-c)", wanted);
         return false;
     }
     memset(net->workers, 0, net->worker_count * sizeof *net->workers);
-    signals_catch(net->wake_fd); /* from here on a signal ends in order, even before net_run */
     return listener_open_all(net, error, error_size);
 }
 
@@ -87,6 +88,8 @@ static void tear_down(struct net *net)
     table_fini(&net->table);
     if (net->wake_fd >= 0)
         close(net->wake_fd);
+    if (net->signal_fd >= 0)
+        close(net->signal_fd);
     free(net->workers);
     free(net);
 }
@@ -100,7 +103,7 @@ struct net *net_create(struct settings *settings, struct metrics *metrics, char 
     }
     net->settings = settings;
     net->metrics = metrics;
-    net->wake_fd = -1;
+    net->wake_fd = net->signal_fd = -1;
     if (!set_up(net, error, error_size)) {
         tear_down(net);
         return NULL;
@@ -124,15 +127,21 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
             worker_give_idle_check(&net->workers[i]);
 }
 
-/* A signal or net_stop. */
+/* net_stop. */
 static void on_wake(evutil_socket_t fd, short what, void *context)
 {
     struct net *net = context;
     uint64_t count;
     ssize_t ignored = read(fd, &count, sizeof count);
     (void)ignored, (void)what;
-    signals_log_ignored();
-    if (signals_stop_asked() || atomic_load_explicit(&net->stop, memory_order_relaxed))
+    event_base_loopbreak(net->base);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *context)
+{
+    struct net *net = context;
+    (void)what;
+    if (signals_read_stop(fd))
         event_base_loopbreak(net->base);
 }
 
@@ -153,9 +162,11 @@ static void start_main_loop(struct net *net)
     }
     event_assign(&net->tick, net->base, -1, EV_PERSIST, on_tick, net);
     event_assign(&net->wake, net->base, net->wake_fd, EV_READ | EV_PERSIST, on_wake, net);
+    event_assign(&net->signal, net->base, net->signal_fd, EV_READ | EV_PERSIST, on_signal, net);
     event_assign(&net->resume, net->base, -1, 0, listener_resume, net);
     event_add(&net->tick, &tick);
     event_add(&net->wake, NULL);
+    event_add(&net->signal, NULL);
 }
 
 void net_start(struct net *net, struct protocol *protocol, struct store *store)
@@ -183,11 +194,9 @@ void net_run(struct net *net, void (*each_second)(void *context), void *context)
     event_base_dispatch(net->base);
 }
 
-/* Relaxed: the eventfd's write and read order it. */
 void net_stop(struct net *net)
 {
     uint64_t one = 1;
-    atomic_store_explicit(&net->stop, true, memory_order_relaxed);
     ssize_t ignored = write(net->wake_fd, &one, sizeof one);
     (void)ignored;
 }
@@ -206,6 +215,7 @@ static void stop_main_loop(struct net *net)
         event_del(&net->listeners[i].event);
     event_del(&net->tick);
     event_del(&net->wake);
+    event_del(&net->signal);
     event_del(&net->resume);
     event_base_free(net->base);
 }

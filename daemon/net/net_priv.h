@@ -140,14 +140,14 @@ struct net {
     struct protocol *protocol;
     struct store *store;
     struct event_base *base;
-    struct event tick, wake, resume;
-    int wake_fd;
+    struct event tick, wake, signal, resume;
+    int wake_fd, signal_fd;
     struct listener listeners[LISTENERS_MAX];
     unsigned listener_count;
     struct table table;
     uint32_t connection_max;           /* what the descriptors allow of -c */
     _Atomic uint32_t connection_count; /* up: main thread; down: workers */
-    _Atomic bool accepting, stop;
+    _Atomic bool accepting;
     uint64_t paused_ns; /* when accepting stopped */
     struct worker *workers;
     unsigned worker_count, worker_next;
@@ -193,9 +193,11 @@ struct connection *table_take(struct table *table);
 void table_give(struct table *table, struct connection *connection);
 
 /* signals.c */
-void signals_catch(int wake_fd);
-bool signals_stop_asked(void);
-void signals_log_ignored(void);
+/* From here on signals wait until the descriptor is read; before any thread is started. -1: errno says why.
+ */
+int signals_open(void);
+/* Main thread: takes the signals that wait; true when one asks for the end. */
+bool signals_read_stop(int fd);
 
 /* limits.c: how many connections of `wanted` the process's descriptors allow, raising their limit first. */
 uint32_t limits_connections(uint32_t wanted, unsigned thread_count);

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -250,15 +249,10 @@ static bool set_up(struct worker *worker)
     return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output;
 }
 
-/* Signals go to the main thread. */
 static bool launch(struct worker *worker)
 {
-    sigset_t all, before;
     char name[16];
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     bool good = pthread_create(&worker->thread, NULL, run, worker) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     snprintf(name, sizeof name, "worker-%u", worker->index);
     if (good)
         pthread_setname_np(worker->thread, name);

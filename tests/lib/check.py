@@ -72,6 +72,17 @@ def build():
             raise SystemExit(f"check: `make {' '.join(arguments)}` failed")
 
 
+def failures(log):
+    """Each failure with the lines that follow it; where no line names one, the end of the log."""
+    with open(log, encoding="utf-8", errors="replace") as out:
+        lines = out.readlines()
+    found = [i for i, line in enumerate(lines) if re.match(r"FAIL|.*:[FE]:|ERROR: ", line)]
+    if not found:
+        return tail(log, 40)
+    shown = sorted({j for i in found[:10] for j in range(i, min(i + 14, len(lines)))})
+    return "".join(lines[j] for j in shown)
+
+
 def count(log):
     """(passed, failed) as a suite's output tells them."""
     with open(log, encoding="utf-8", errors="replace") as out:
@@ -108,7 +119,7 @@ def main():
             results.append(done.result())
             print(f"{'FAIL' if failed else 'ok  '} {name}: {passed} passed, {failed} failed ({seconds:.0f} s)", flush=True)
             if failed:
-                print(tail(log, 80), flush=True)
+                print(failures(log), flush=True)
     print(f"\n{'suite':28} {'passed':>7} {'failed':>7} {'seconds':>8}")
     for name, passed, failed, seconds, _ in sorted(results, key=lambda r: [s[0] for s in SUITES].index(r[0])):
         print(f"{name:28} {passed:7} {failed:7} {seconds:8.0f}")
