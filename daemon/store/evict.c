@@ -4,9 +4,7 @@
 
 #include <time.h>
 
-#define SAMPLE_COUNT         256u
 #define COMPACT_PERCENT      40u /* a segment with less alive is compacted before anything is evicted */
-#define IDLE_PERCENT         6u  /* with less alive it is compacted though memory is not short */
 #define COMPACT_PERCENT_FULL 93u /* without eviction: whatever gives a little */
 #define SMALL_SHARE          10u /* of the segments are the small pool's, in percent */
 #define CLAIM_TRIES          16u
@@ -15,49 +13,13 @@
 #define WAIT_NS              20000
 #define WAIT_COUNT           50000u /* a second in all: longer, no thread stays online */
 
-/* What is left alive of a segment, in percent; expiries are taken as evenly spread between first and last.
- * Without eviction the room behind the last record counts as alive: records that did not fit there will not
- * fit the next time either, and compacting for its sake would never end. */
-static unsigned alive_percent(const struct store *store, const struct segment *segment, uint32_t now_s)
-{
-    uint64_t live = atomic_load_explicit(&segment->live_size, memory_order_relaxed);
-    uint64_t written = atomic_load_explicit(&segment->write_offset, memory_order_relaxed);
-    uint32_t first_s = atomic_load_explicit(&segment->expiry_min_s, memory_order_relaxed);
-    uint32_t last_s = atomic_load_explicit(&segment->expiry_max_s, memory_order_relaxed);
-    if (last_s != SEGMENT_NEVER_S && first_s < now_s)
-        live = now_s < last_s ? live * (last_s - now_s) / (last_s - first_s) : 0;
-    if (store->no_eviction)
-        live += segment_size(store) - written;
-    return (unsigned)(live * 100 / segment_size(store));
-}
-
-/* Compacts the segment with the least alive, below `least` percent, among those of a sample. */
-static bool compact_one(struct store *store, unsigned least)
-{
-    uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
-    uint32_t looks = store->no_eviction || count < SAMPLE_COUNT ? count : SAMPLE_COUNT;
-    uint32_t best = SEGMENT_NONE, now_s = clock_s();
-    for (uint32_t i = 0; i < looks; i++) {
-        uint32_t id = store->sample_at++ % count;
-        const struct segment *segment = &store->segments[id];
-        if (segment_state(segment) != SEGMENT_SEALED)
-            continue;
-        unsigned alive = alive_percent(store, segment, now_s);
-        if (alive < least) {
-            least = alive;
-            best = id;
-        }
-    }
-    return best != SEGMENT_NONE && segment_claim(store, best) && reclaim_drain(store, best, DRAIN_COMPACT);
-}
-
-static bool evict_from(struct store *store, enum pool pool)
+static bool claim_from(struct store *store, enum pool pool)
 {
     uint32_t ids[CLAIM_TRIES];
     unsigned count = segment_oldest(store, pool, ids, CLAIM_TRIES);
     for (unsigned i = 0; i < count; i++)
-        if (segment_claim(store, ids[i]))
-            return reclaim_drain(store, ids[i], pool == POOL_SMALL ? DRAIN_SMALL : DRAIN_MAIN);
+        if (segment_claim(store, ids[i], pool == POOL_SMALL ? DRAIN_SMALL : DRAIN_MAIN))
+            return true;
     return false;
 }
 
@@ -66,18 +28,30 @@ static uint32_t sealed_count(const struct store *store, enum pool pool)
     return atomic_load_explicit(&store->fifo[pool].count, memory_order_relaxed);
 }
 
-bool evict_one(struct store *store)
+/* Claims the segment that is to go next. */
+static bool claim_next(struct store *store)
 {
-    if (compact_one(store, store->no_eviction ? COMPACT_PERCENT_FULL : COMPACT_PERCENT))
-        return true;
     if (store->no_eviction)
-        return false;
+        return compact_claim(store, COMPACT_PERCENT_FULL);
+    if (!store->crowded && compact_claim(store, COMPACT_PERCENT))
+        return true;
     uint32_t small = sealed_count(store, POOL_SMALL), main = sealed_count(store, POOL_MAIN);
     enum pool first = (uint64_t)small * 100 > (uint64_t)(small + main) * SMALL_SHARE ? POOL_SMALL : POOL_MAIN;
-    if (evict_from(store, first) || evict_from(store, first == POOL_SMALL ? POOL_MAIN : POOL_SMALL))
-        return true;
+    return claim_from(store, first) || claim_from(store, first == POOL_SMALL ? POOL_MAIN : POOL_SMALL);
+}
+
+static uint32_t claimed_count(const struct store *store)
+{
+    return atomic_load_explicit(&store->claimed.count, memory_order_relaxed);
+}
+
+bool evict_one(struct store *store)
+{
+    if (claimed_count(store) > 0 || claim_next(store))
+        return reclaim_next(store);
     /* Nothing sealed at all: open segments hold everything there is. */
-    return small + main == 0 && lanes_seal_fullest(store);
+    return !store->no_eviction && sealed_count(store, POOL_SMALL) + sealed_count(store, POOL_MAIN) == 0 &&
+           lanes_seal_fullest(store);
 }
 
 static uint32_t limbo_count(const struct store *store)
@@ -99,19 +73,16 @@ bool evict_to_reserve(struct store *store)
         segment_collect(store);
         segment_settle(store);
         size_t wanted = segment_reserve_count(store) + deficit_count(store);
-        if (segment_available(store) + limbo_count(store) >= wanted)
+        size_t there = segment_available(store) + limbo_count(store);
+        if (there >= wanted && claimed_count(store) == 0)
             return false;
+        /* All that is missing at once: their grace periods pass together. */
+        while (there + claimed_count(store) < wanted && claimed_count(store) < CLAIM_TRIES &&
+               claim_next(store))
+            ;
         if (!evict_one(store))
             return false;
     }
-    return true;
-}
-
-bool evict_nearly_dead(struct store *store)
-{
-    for (unsigned i = 0; i < ROUND_COUNT; i++)
-        if (!compact_one(store, IDLE_PERCENT))
-            return false;
     return true;
 }
 
@@ -120,8 +91,10 @@ bool evict_nearly_dead(struct store *store)
 static bool can_wait(const struct store *store)
 {
     if (store->no_eviction)
-        return limbo_count(store) > 0;
-    return limbo_count(store) + sealed_count(store, POOL_SMALL) + sealed_count(store, POOL_MAIN) > 0;
+        return limbo_count(store) + claimed_count(store) > 0;
+    return limbo_count(store) + claimed_count(store) + sealed_count(store, POOL_SMALL) +
+               sealed_count(store, POOL_MAIN) >
+           0;
 }
 
 /* With STORE_MAINTAIN held and the caller offline. */

@@ -8,16 +8,14 @@
 #define SWEEP_AHEAD  8u    /* buckets whose items are fetched ahead */
 #define EXPIRE_COUNT 4u    /* segments a round */
 
-/* Has its time passed? Then empties it; *missed when that cannot be done yet. */
+/* Has its time passed? Then claims it, to be emptied; *missed when that cannot be done yet. */
 static bool expire_segment(struct store *store, uint32_t id, uint32_t now_s, bool *missed)
 {
     const struct segment *segment = &store->segments[id];
     if (segment_state(segment) != SEGMENT_SEALED ||
         atomic_load_explicit(&segment->expiry_max_s, memory_order_relaxed) > now_s)
         return false;
-    bool claimed = segment_claim(store, id);
-    if (claimed)
-        reclaim_drain(store, id, DRAIN_COMPACT);
+    bool claimed = segment_claim(store, id, DRAIN_COMPACT);
     *missed |= !claimed;
     return claimed;
 }

@@ -84,10 +84,11 @@ static enum next_round maintain_round(struct store *store)
     bool more = expire_segments(store, now_s);
     more |= flush_sweep(store);
     more |= index_resize(store);
+    more |= compact_nearly_dead(store);
     more |= evict_to_reserve(store);
-    more |= evict_nearly_dead(store);
     more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
-    bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0;
+    bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0 ||
+                   atomic_load_explicit(&store->claimed.count, memory_order_relaxed) > 0;
     lock_release(&store->maintain_lock);
     if (more)
         return ROUND_NOW;

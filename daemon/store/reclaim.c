@@ -260,11 +260,14 @@ static void drain_note_run(const struct drain *drain)
     store->survivor_run = kept ? store->survivor_run + 1 : 0;
 }
 
-bool reclaim_drain(struct store *store, uint32_t id, enum drain_mode mode)
+static bool drain_segment(struct store *store, uint32_t id)
 {
     struct record records[BATCH];
     struct segment *segment = &store->segments[id];
-    struct drain drain = {.store = store, .thread = store->reclaimer, .mode = mode, .now_s = clock_s()};
+    struct drain drain = {.store = store,
+                          .thread = store->reclaimer,
+                          .mode = (enum drain_mode)segment->drain_mode,
+                          .now_s = clock_s()};
     uint32_t offset = 0;
     unsigned count;
     drain_limit(&drain);
@@ -277,9 +280,16 @@ bool reclaim_drain(struct store *store, uint32_t id, enum drain_mode mode)
                 drain_item(&drain, &records[i]);
         }
     drain_note_run(&drain);
+    store->crowded = drain.stuck;
     if (drain.stuck)
         segment_unclaim(store, id);
     else
         segment_drained(store, id);
     return !drain.stuck;
+}
+
+bool reclaim_next(struct store *store)
+{
+    uint32_t id = segment_claimed_next(store);
+    return id != SEGMENT_NONE && drain_segment(store, id);
 }

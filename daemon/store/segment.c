@@ -135,6 +135,7 @@ bool segment_open_all(struct store *store, size_t memory_size, size_t memory_siz
         madvise(base, size, MADV_HUGEPAGE);
     list_init(&store->free);
     list_init(&store->retired);
+    list_init(&store->claimed);
     list_init(&store->limbo);
     for (unsigned pool = 0; pool < POOL_COUNT; pool++)
         list_init(&store->fifo[pool]);
@@ -233,23 +234,38 @@ void segment_seal(struct store *store, uint32_t id)
 {
     struct segment *segment = &store->segments[id];
     lock_acquire(&store->segments_lock);
-    segment->epoch = epoch_advance(store);
     segment_move(segment, SEGMENT_OPEN, SEGMENT_SEALED);
     list_append(store, fifo_of(store, segment), id);
     lock_release(&store->segments_lock);
 }
 
-bool segment_claim(struct store *store, uint32_t id)
+bool segment_claim(struct store *store, uint32_t id, uint8_t drain_mode)
 {
     struct segment *segment = &store->segments[id];
-    if (segment_state(segment) != SEGMENT_SEALED || count_get(&segment->pins) != 0 ||
-        !epoch_passed(store, segment->epoch))
+    /* A write pin was taken before the segment was sealed, so it shows here. */
+    if (segment_state(segment) != SEGMENT_SEALED || count_get(&segment->pins) != 0)
         return false;
     lock_acquire(&store->segments_lock);
     list_remove(store, fifo_of(store, segment), id);
-    segment_move(segment, SEGMENT_SEALED, SEGMENT_DRAINING);
+    segment_move(segment, SEGMENT_SEALED, SEGMENT_CLAIMED);
+    segment->drain_mode = drain_mode;
+    segment->epoch =
+        epoch_advance(store); /* after the state: who sees it is a turn later than who does not */
+    list_append(store, &store->claimed, id);
     lock_release(&store->segments_lock);
     return true;
+}
+
+uint32_t segment_claimed_next(struct store *store)
+{
+    uint32_t id = count_get(&store->claimed.head);
+    if (id == SEGMENT_NONE || !epoch_passed(store, store->segments[id].epoch))
+        return SEGMENT_NONE;
+    lock_acquire(&store->segments_lock);
+    list_remove(store, &store->claimed, id);
+    segment_move(&store->segments[id], SEGMENT_CLAIMED, SEGMENT_DRAINING);
+    lock_release(&store->segments_lock);
+    return id;
 }
 
 void segment_unclaim(struct store *store, uint32_t id)

@@ -4,14 +4,15 @@
  * has memory from its first use until it is retired. Headers lie beside the data, 64 bytes each; ids are
  * positions, no pointers anywhere. Life of a segment:
  *
- *   RETIRED -> FREE -> OPEN -> SEALED -> DRAINING -> LIMBO -> FREE or RETIRED
+ *   RETIRED -> FREE -> OPEN -> SEALED -> CLAIMED -> DRAINING -> LIMBO -> FREE or RETIRED
  *                 (a drain that cannot be finished goes back to SEALED)
  *
- * Lists (free, retired, limbo, the two FIFO lists) are under STORE_SEGMENTS and touched only when a segment
- * changes state. write_offset moves under its lane's lock. Live sizes are relaxed atomics, counted by
+ * Lists (free, retired, claimed, limbo, the two FIFO lists) are under STORE_SEGMENTS and touched only when a
+ * segment changes state. write_offset moves under its lane's lock. Live sizes are relaxed atomics, counted by
  * whoever publishes or unlinks an item. A segment is walked only when a grace period has passed since it was
- * sealed (no write into it is under way) and reused only when one has passed since it was drained (no reader
- * holds a view into it) and nobody has pinned it. */
+ * claimed: a thread that saw it OPEN or SEALED in its turn has published or given up what it was writing into
+ * it. It is reused only when one has passed since it was drained (no reader holds a view into it) and nobody
+ * has pinned it. */
 #ifndef VITRINE_STORE_SEGMENT_PRIV_H
 #define VITRINE_STORE_SEGMENT_PRIV_H
 
@@ -30,6 +31,7 @@ enum segment_state {
     SEGMENT_FREE,
     SEGMENT_OPEN,
     SEGMENT_SEALED,
+    SEGMENT_CLAIMED,
     SEGMENT_DRAINING,
     SEGMENT_LIMBO
 };
@@ -45,8 +47,9 @@ struct segment {
     _Atomic uint32_t expiry_min_s, expiry_max_s; /* SEGMENT_NEVER_S: some item never expires */
     _Atomic uint32_t pins;
     uint32_t prev, next; /* in whatever list it is */
-    uint64_t epoch;      /* of sealing or draining, for the grace period */
+    uint64_t epoch;      /* of claiming or draining, for the grace period */
     _Atomic uint8_t pool;
+    uint8_t drain_mode; /* of a CLAIMED one: how it is to be emptied */
 };
 _Static_assert(sizeof(struct segment) == 64, "a header is one cache line");
 
@@ -62,8 +65,11 @@ uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming);
 /* An OPEN one that was not used after all. */
 void segment_untake(struct store *store, uint32_t id);
 void segment_seal(struct store *store, uint32_t id);
-/* SEALED -> DRAINING, off its list. False when it is not to be had (pinned, or not through its grace). */
-bool segment_claim(struct store *store, uint32_t id);
+/* SEALED -> CLAIMED, off its list, to be emptied in this mode. False when it is not to be had. */
+bool segment_claim(struct store *store, uint32_t id, uint8_t drain_mode);
+/* CLAIMED -> DRAINING: the one that was claimed first, once its grace period has passed; else SEGMENT_NONE.
+ */
+uint32_t segment_claimed_next(struct store *store);
 void segment_unclaim(struct store *store, uint32_t id); /* back to SEALED, at its list's tail */
 void segment_drained(struct store *store, uint32_t id); /* DRAINING -> LIMBO */
 /* Frees what its grace period and pins allow; returns how many segments became free. */

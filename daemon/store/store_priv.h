@@ -47,7 +47,7 @@ struct store {
 
     /* Under STORE_SEGMENTS. */
     struct lock segments_lock;
-    struct segment_list free, retired, limbo, fifo[POOL_COUNT];
+    struct segment_list free, retired, claimed, limbo, fifo[POOL_COUNT];
     _Atomic uint32_t segment_count; /* ids ever used */
     uint32_t segment_count_max;
 
@@ -79,6 +79,7 @@ struct store {
     struct lock maintain_lock;
     struct store_thread *reclaimer; /* counts for whoever holds the lock */
     unsigned survivor_run;          /* segments drained of late of which nearly all survived */
+    bool crowded;                   /* compacting found no room of late: evict first */
     uint32_t sample_at;             /* next segment id to look at for compaction */
     bool expiry_missed;             /* some could not be freed yet */
     uint32_t expiry_scan_at;        /* next segment id to look at for expiry */
@@ -199,19 +200,24 @@ void view_copy(const struct store_view *view, size_t offset, char *out, size_t s
 
 /* ---- reclaim.c ---- */
 enum drain_mode { DRAIN_SMALL, DRAIN_MAIN, DRAIN_COMPACT };
-/* Empties a claimed segment; false when COMPACT found no room for what is alive. STORE_MAINTAIN is held. */
-bool reclaim_drain(struct store *store, uint32_t id, enum drain_mode mode);
+/* Empties the segment that was claimed first. False: its grace period has not passed, there is none, or
+ * COMPACT found no room for what is alive. STORE_MAINTAIN is held. */
+bool reclaim_next(struct store *store);
 
 /* ---- evict.c ---- */
-/* Empties one segment. False: there is none that may be. STORE_MAINTAIN is held. */
+/* Empties one segment. False: there is none that may be, or not yet. STORE_MAINTAIN is held. */
 bool evict_one(struct store *store);
 /* A worker makes room itself: waits for the lock offline, so all its views are void. */
 bool evict_directly(struct store_thread *thread);
 /* Empties segments until the reserve is there and the limit holds; true when there is more to do. */
 bool evict_to_reserve(struct store *store);
+
+/* ---- compact.c ---- */
+/* Claims the segment with the least alive, below `least` percent, among those of a sample. */
+bool compact_claim(struct store *store, unsigned least);
 /* Takes segments back of which next to nothing is alive, so that a few keys that are written over and over
  * hold a few segments and not all of -m. True when there may be more. */
-bool evict_nearly_dead(struct store *store);
+bool compact_nearly_dead(struct store *store);
 
 /* ---- expire.c ---- */
 /* Frees segments whose items have all expired, a few at a time; true when there is more to do. */

@@ -224,9 +224,14 @@ START_TEST(a_pin_taken_after_the_drain_still_holds_the_segment)
     fixture_maintain(&f, 1);
     name_of(name, 0);
     struct store_key key = fixture_key(&f, name);
+    clock_freeze_for_test(110);
+    store_maintain(f.store); /* this thread is online: what is claimed cannot be drained yet */
+    store_thread_quiesce(f.thread);
+    clock_freeze_for_test(109); /* for the reader: as late as a reader's clock may be */
     ck_assert_int_eq(store_get(f.thread, &key, &view, NULL), RESULT_HIT);
     clock_freeze_for_test(110);
-    store_maintain(f.store); /* this thread is online: what is drained cannot be freed */
+    ck_assert_uint_eq(fixture_metric(&f, METRIC_removed_expired), 0);
+    store_maintain(f.store); /* has seen the claim, but is online: what is drained cannot be freed */
     ck_assert_uint_ge(fixture_metric(&f, METRIC_removed_expired), 8);
     struct store_pin *pin = store_pin(f.thread, &view);
     ck_assert_ptr_nonnull(pin);
