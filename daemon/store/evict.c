@@ -120,6 +120,7 @@ bool evict_directly(struct store_thread *thread)
 {
     struct store *store = thread->store;
     store_thread_offline(thread);
+    PERTURB(MAKING_ROOM);
     atomic_fetch_add_explicit(&store->waiting_count, 1, memory_order_relaxed);
     lock_acquire(&store->maintain_lock);
     atomic_fetch_sub_explicit(&store->waiting_count, 1, memory_order_relaxed);

@@ -44,6 +44,7 @@ static void sweep_bucket(struct store *store, uint64_t index)
 {
     struct bucket *home = &store->buckets[index];
     bool found = false;
+    PERTURB(SWEEP_BUCKET);
     index_bucket_lock(home);
     for (struct bucket *bucket = home; bucket; bucket = index_next(store, bucket))
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {

@@ -14,6 +14,7 @@ static void watermark_raise(struct store *store)
 
 void flush_arm(struct store *store, uint32_t now_s)
 {
+    PERTURB(FLUSH_DUE);
     spin_acquire(&store->flush_spin);
     uint32_t at_s = atomic_load_explicit(&store->flush_at_s, memory_order_relaxed);
     if (at_s != 0 &&

@@ -158,7 +158,9 @@ bool index_split(struct store *store)
         /* Release pairs with the acquire in index_find and index_lock: the new bucket is filled. Only then is
          * the old one emptied, so that each key is in the bucket a reader is led to, or that bucket's
          * version tells it to look again. */
+        PERTURB(SPLIT_COPIED);
         atomic_store_explicit(&store->bucket_count, count + 1, memory_order_release);
+        PERTURB(SPLIT_PUBLISHED);
         chain_drop(store, from, count, count + 1);
     } else {
         chain_drop(store, to, count, count + 1);
@@ -179,7 +181,9 @@ bool index_merge(struct store *store)
     index_bucket_lock(from);
     bool copied = chain_copy(store, from, to, partner, last);
     if (copied) {
+        PERTURB(MERGE_COPIED);
         atomic_store_explicit(&store->bucket_count, last, memory_order_release); /* as in index_split */
+        PERTURB(MERGE_PUBLISHED);
         chain_drop(store, from, partner, last);
     } else {
         chain_drop(store, to, last, count);

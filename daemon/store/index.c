@@ -54,6 +54,7 @@ static bool bucket_find(const struct store *store, struct bucket *bucket, const 
         uint64_t value = slot_load(&bucket->slot[i]);
         if (value >> SLOT_TAG_SHIFT != slot_tag(key->hash) || value == 0)
             continue;
+        PERTURB(FIND_SLOT);
         if (value & SLOT_USED) {
             struct item *item = item_at(store, slot_location(value));
             if (!item_has_key(item, key))
@@ -78,6 +79,7 @@ static bool chain_find(const struct store *store, struct bucket *home, uint64_t 
     do {
         if (bucket_find(store, bucket, key, found))
             return true;
+        PERTURB(FIND_NEXT);
         bucket = index_next(store, bucket);
     } while (bucket && atomic_load_explicit(&home->word, memory_order_acquire) == word);
     return false;
@@ -90,8 +92,10 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
         uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
         uint64_t index = index_bucket_of(count, key->hash);
         struct bucket *home = &store->buckets[index];
+        PERTURB(FIND_CHOSEN);
         *found = (struct found){0};
         uint64_t word = atomic_load_explicit(&home->word, memory_order_acquire);
+        PERTURB(FIND_BEGUN);
         if (chain_find(store, home, word, key, found))
             return true;
         if ((word & BUCKET_LOCKED) || atomic_load_explicit(&home->word, memory_order_acquire) != word)
@@ -144,6 +148,7 @@ struct bucket *index_lock(struct store *store, uint64_t hash)
         uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
         uint64_t index = index_bucket_of(count, hash);
         struct bucket *bucket = &store->buckets[index];
+        PERTURB(LOCK_CHOSEN);
         index_bucket_lock(bucket);
         /* A split or merge of this bucket would need its lock: what is true now stays so. */
         count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);

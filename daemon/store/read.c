@@ -34,6 +34,7 @@ void item_note_access(struct item *item, uint32_t now_s)
 static enum store_miss bury(struct store_thread *thread, uint64_t hash, const struct found *found)
 {
     bool flushed = item_flushed(thread->store, found->item);
+    PERTURB(GET_DEAD);
     removal_of_dead(thread, hash, slot_location(found->value));
     metrics_add(thread->block, flushed ? METRIC_get_flushed : METRIC_get_expired, 1);
     return flushed ? STORE_MISS_FLUSHED : STORE_MISS_EXPIRED;
@@ -65,6 +66,7 @@ enum result store_get(struct store_thread *thread, const struct store_key *key, 
     flush_poll(store, now_s);
     if (__builtin_expect(index_find(store, key, &found) && item_alive(store, found.item, now_s), 1)) {
         view_fill(store, view, found.item, now_s);
+        PERTURB(GET_FOUND);
         slot_count_access(found.slot, found.value);
         item_note_access(found.item, now_s);
         return RESULT_HIT;

@@ -128,6 +128,7 @@ static void drain_item(struct drain *drain, const struct record *record)
         copy = drain_reserve(drain, record, item_expiry_s(record->item), &location);
         if (copy)
             record_copy(copy, record->item);
+        PERTURB(ITEM_COPIED);
         bucket = index_lock(store, record->hash);
         slot = index_slot_of_location(store, bucket, record->hash, record->location);
     }
@@ -192,6 +193,7 @@ static void drain_chunk(struct drain *drain, const struct record *record)
         copy = drain_reserve(drain, record, expiry_s, &location);
         if (copy)
             record_copy(copy, record->item);
+        PERTURB(CHUNK_COPIED);
         bucket = index_lock(store, record->hash);
         slot = owner_slot(drain, bucket, record, &entry);
     }
@@ -271,6 +273,7 @@ static bool drain_segment(struct store *store, uint32_t id)
     uint32_t offset = 0;
     unsigned count;
     drain_limit(&drain);
+    PERTURB(DRAIN_BEGUN);
     while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&
            (count = records_next(store, id, &offset, records)) > 0)
         for (unsigned i = 0; i < count; i++) {

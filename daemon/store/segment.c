@@ -312,6 +312,7 @@ unsigned segment_collect(struct store *store)
          * online: the grace period is over, so no new one can come. */
         if (atomic_load_explicit(&segment->pins, memory_order_acquire) != 0)
             continue;
+        PERTURB(COLLECT);
         segment_free(store, id);
         freed++;
     }

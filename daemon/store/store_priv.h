@@ -7,6 +7,7 @@
 #define VITRINE_STORE_STORE_PRIV_H
 
 #include "base/lock.h"
+#include "base/perturb.h"
 #include "store/index_priv.h"
 #include "store/item_priv.h"
 #include "store/segment_priv.h"

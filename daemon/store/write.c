@@ -57,6 +57,7 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
     }
     pending->location = reservation.location;
     pending_shape(pending);
+    PERTURB(WRITE_RESERVED);
     return true;
 }
 
@@ -206,6 +207,7 @@ static enum result publish_locked(struct store_thread *thread, struct bucket *bu
         return RESULT_NO_MEMORY;
     if (condition->keep_expiry && (item_flags(pending->item) & ITEM_EXP))
         atomic_store_explicit(item_expiry_word(pending->item), item_expiry_s(old), memory_order_relaxed);
+    PERTURB(WRITE_CHOSEN);
     slot_replace(thread, slot, pending, old, condition);
     return RESULT_STORED;
 }
@@ -213,6 +215,7 @@ static enum result publish_locked(struct store_thread *thread, struct bucket *bu
 enum result write_publish(struct store_thread *thread, struct pending *pending,
                           const struct condition *condition)
 {
+    PERTURB(WRITE_FILLED);
     struct bucket *bucket = index_lock(thread->store, pending->key.hash);
     enum result result = publish_locked(thread, bucket, pending, condition);
     index_unlock(bucket);
