@@ -139,6 +139,7 @@ void index_bucket_lock(struct bucket *bucket)
             atomic_compare_exchange_weak_explicit(&bucket->word, &word, word | BUCKET_LOCKED,
                                                   memory_order_acquire, memory_order_relaxed))
             return;
+        PERTURB(LOCK_BUSY);
     }
 }
 
