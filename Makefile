@@ -1,11 +1,13 @@
 # Vitrine: one non-recursive Makefile. `make help` lists what it can do.
 #
 # BUILD names the output folder; SANITIZE=address|thread adds instrumented builds in folders of their own
-# (build/address, build/thread), so all of them live side by side.
+# (build/address, build/thread), so all of them live side by side. PERTURB=1 compiles the marked points in at which
+# tests disturb the schedule of threads (base/perturb.h); SANITIZE=thread does so always.
 
 VERSION  := 0.1.0
 SANITIZE ?=
-BUILD    ?= build$(if $(SANITIZE),/$(SANITIZE))
+PERTURB  ?= $(filter thread,$(SANITIZE))
+BUILD    ?= build$(if $(SANITIZE),/$(SANITIZE))$(if $(filter-out $(SANITIZE),$(PERTURB)),/perturb)
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -26,6 +28,10 @@ endif
 ifeq ($(SANITIZE),thread)
 ALL_CFLAGS += -fsanitize=thread -fno-omit-frame-pointer -DLOCK_CHECK
 LDFLAGS    += -fsanitize=thread
+endif
+PERTURB_FLAGS := -DPERTURB_POINTS
+ifneq ($(PERTURB),)
+CPPFLAGS += $(PERTURB_FLAGS)
 endif
 
 # The rooms, lowest first; each becomes build/lib<room>.a. What a room may link is what stands before it.
@@ -72,6 +78,23 @@ $(BUILD)/lib$(1).a: $(call objects,$(1))
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
 
+# The store and what is below it once more, with the marked points, for the programs that need them.
+PERTURBED := $(if $(PERTURB),$(BUILD),$(BUILD)/perturbed)
+PERTURBED_LIBS := $(foreach room,store metrics base,$(PERTURBED)/lib$(room).a)
+ifeq ($(PERTURB),)
+$(PERTURBED)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PERTURB_FLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+define perturbed_rule
+$(PERTURBED)/lib$(1).a: $(patsubst %.c,$(PERTURBED)/obj/%.o,$(call sources,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach room,store metrics base,$(eval $(call perturbed_rule,$(room))))
+endif
+
 # The dashboard, bundled by esbuild and turned into one C file of precompressed bytes.
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 $(ASSETS): $(WEB_SOURCES)
@@ -89,7 +112,7 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 unit_room = $(word 2,$(subst _, ,$(notdir $(1))))
 
 define unit_rule
-$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(foreach r,$(BELOW_$(call unit_room,$(1))),$(BUILD)/lib$(r).a) $(if $(filter admin,$(call unit_room,$(1))),$(BUILD)/obj/assets.o)
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o $(if $(findstring hazards,$(1)),$(PERTURBED_LIBS),$(foreach r,$(BELOW_$(call unit_room,$(1))),$(BUILD)/lib$(r).a)) $(if $(filter admin,$(call unit_room,$(1))),$(BUILD)/obj/assets.o)
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcheck -lsubunit -lrt -lm $(LIBS_BELOW_$(call unit_room,$(1)))
 endef
@@ -136,4 +159,4 @@ clean: ## everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort -u | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/perturbed -name '*.d' 2>/dev/null)
