@@ -1,0 +1,9 @@
+# Miss ratios: traces replayed through the store and through models of other caches, at equal bytes.
+# TRACES names a folder with the traces (docs/policy.md says which).
+
+POLICY_SOURCES := $(filter-out $(wildcard tests/bench/policy/wire*.c),$(wildcard tests/bench/policy/*.c))
+POLICY := $(BUILD)/bench/policy
+
+$(POLICY): $(patsubst %.c,$(BUILD)/obj/%.o,$(POLICY_SOURCES)) $(foreach r,$(BELOW_store),$(BUILD)/lib$(r).a)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lm
