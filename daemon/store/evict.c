@@ -18,8 +18,10 @@ static bool claim_from(struct store *store, enum pool pool)
     uint32_t ids[CLAIM_TRIES];
     unsigned count = segment_oldest(store, pool, ids, CLAIM_TRIES);
     for (unsigned i = 0; i < count; i++)
-        if (segment_claim(store, ids[i], pool == POOL_SMALL ? DRAIN_SMALL : DRAIN_MAIN))
+        if (segment_claim(store, ids[i], pool == POOL_SMALL ? DRAIN_SMALL : DRAIN_MAIN)) {
+            segment_note_evicted(store, ids[i]);
             return true;
+        }
     return false;
 }
 

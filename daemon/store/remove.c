@@ -74,6 +74,7 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
         count_evicted(thread, item, band, created_s);
     if (removal == REMOVAL_EXPIRED)
         count_expired(block, item, band);
+    recycle_unlinked(thread, item, location);
 }
 
 void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_t hash, enum removal removal)

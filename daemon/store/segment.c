@@ -7,6 +7,7 @@
 #define HUGE_PAGES_FROM   (32u << 20) /* below, a huge page would be too large a part of the whole */
 #define PREPARE_COUNT     4u          /* segments brought in a round */
 #define RESERVE_SHARE     100u
+#define SERIALS_APART     (1u << 30)
 #define RESERVE_COUNT_MIN 4u
 #define COUNT_MAX         ((1u << (LOCATION_BITS - LOCATION_OFFSET_BITS)) - 1)
 
@@ -192,9 +193,31 @@ static void segment_reset(struct segment *segment, enum pool pool)
     ASSERT(atomic_load_explicit(&segment->live_count, memory_order_relaxed) == 0);
     count_set(&segment->write_offset, 0);
     count_set(&segment->created_s, clock_s());
+    /* Before the state: who sees it OPEN sees this too. */
+    count_set(&segment->generation, count_get(&segment->generation) + 1);
     count_set(&segment->expiry_min_s, SEGMENT_NEVER_S);
     count_set(&segment->expiry_max_s, 0);
     atomic_store_explicit(&segment->pool, (uint8_t)pool, memory_order_relaxed);
+}
+
+/* With STORE_SEGMENTS held. */
+static void segment_number(struct store *store, struct segment *segment)
+{
+    count_set(&segment->serial, ++store->segment_serial);
+    /* Where nothing is evicted for very long, the mark is kept within reach of 32 bits. */
+    for (unsigned pool = 0; pool < POOL_COUNT; pool++)
+        if (store->segment_serial - count_get(&store->young_serial[pool]) > SERIALS_APART)
+            count_set(&store->young_serial[pool], store->segment_serial - SERIALS_APART);
+}
+
+void segment_note_evicted(struct store *store, uint32_t id)
+{
+    const struct segment *segment = &store->segments[id];
+    lock_acquire(&store->segments_lock);
+    uint32_t serial = count_get(&segment->serial);
+    unsigned pool = atomic_load_explicit(&segment->pool, memory_order_relaxed);
+    count_set(&store->young_serial[pool], serial + (store->segment_serial - serial) / 2);
+    lock_release(&store->segments_lock);
 }
 
 uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming)
@@ -208,6 +231,7 @@ uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming)
     }
     if (id != SEGMENT_NONE) {
         segment_reset(&store->segments[id], pool);
+        segment_number(store, &store->segments[id]);
         segment_move(&store->segments[id], SEGMENT_FREE, SEGMENT_OPEN);
     }
     bool low = segment_available(store) < segment_reserve_count(store);

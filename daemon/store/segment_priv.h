@@ -46,8 +46,10 @@ struct segment {
     _Atomic uint32_t created_s;
     _Atomic uint32_t expiry_min_s, expiry_max_s; /* SEGMENT_NEVER_S: some item never expires */
     _Atomic uint32_t pins;
-    uint32_t prev, next; /* in whatever list it is */
-    uint64_t epoch;      /* of claiming or draining, for the grace period */
+    uint32_t prev, next;         /* in whatever list it is */
+    uint64_t epoch;              /* of claiming or draining, for the grace period */
+    _Atomic uint32_t serial;     /* the number of the taking: the order of segments by age */
+    _Atomic uint32_t generation; /* how often it was put to use: cells of earlier ones are void */
     _Atomic uint8_t pool;
     uint8_t drain_mode; /* of a CLAIMED one: how it is to be emptied */
 };
@@ -67,6 +69,8 @@ void segment_untake(struct store *store, uint32_t id);
 void segment_seal(struct store *store, uint32_t id);
 /* SEALED -> CLAIMED, off its list, to be emptied in this mode. False when it is not to be had. */
 bool segment_claim(struct store *store, uint32_t id, uint8_t drain_mode);
+/* It was claimed for eviction: those of its pool in the older half are no longer for new items. */
+void segment_note_evicted(struct store *store, uint32_t id);
 /* CLAIMED -> DRAINING: the one that was claimed first, once its grace period has passed; else SEGMENT_NONE.
  */
 uint32_t segment_claimed_next(struct store *store);

@@ -80,6 +80,8 @@ struct store *store_create(const struct store_config *config, struct metrics *me
     store->reclaimer = block ? store_thread_create(store, block) : NULL;
     if (!store->reclaimer)
         return fail(store, error, error_size, "out of memory");
+    recycler_destroy(store->reclaimer->recycler); /* it empties whole segments */
+    store->reclaimer->recycler = NULL;
     metrics_probe_register(metrics, usage_probe, store);
     return store;
 }

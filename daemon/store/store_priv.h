@@ -51,6 +51,8 @@ struct store {
     struct segment_list free, retired, claimed, limbo, fifo[POOL_COUNT];
     _Atomic uint32_t segment_count; /* ids ever used */
     uint32_t segment_count_max;
+    uint32_t segment_serial;                   /* of the segment taken last */
+    _Atomic uint32_t young_serial[POOL_COUNT]; /* from it on segments are far from being evicted */
 
     /* Lanes: [pool][class][lane]. */
     struct lane *lanes;
@@ -116,7 +118,8 @@ struct store_thread {
     unsigned lane;
     uint64_t *chunks; /* owned: where the chunks of the large value being written are */
     size_t chunk_capacity;
-    uint64_t *visit; /* owned: the slots of the bucket being browsed */
+    struct recycler *recycler; /* owned; NULL: unlinked places are left to the maintainer */
+    uint64_t *visit;           /* owned: the slots of the bucket being browsed */
     size_t visit_capacity;
     struct store_thread *prev, *next;
 };
@@ -190,6 +193,16 @@ void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_
 /* An item found dead by a reader: unlinks it, unless it has gone or come alive meanwhile. */
 void removal_of_dead(struct store_thread *thread, uint64_t hash, uint64_t location);
 void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign);
+
+/* ---- recycle.c ---- */
+struct recycler *recycler_create(void); /* NULL: no memory; the thread does without */
+void recycler_destroy(struct recycler *recycler);
+/* This thread has unlinked an item whose place may be used again when every reader has passed. */
+void recycle_unlinked(struct store_thread *thread, const struct item *item, uint64_t location);
+/* A record that was reserved and never published: nobody else knows of it. */
+void recycle_unused(struct store_thread *thread, const struct item *item, uint64_t location);
+/* The thread is about to be quiescent. */
+void recycle_pass(struct store_thread *thread);
 
 /* ---- read.c ---- */
 void item_note_access(struct item *item, uint32_t now_s);

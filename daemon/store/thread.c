@@ -52,12 +52,14 @@ void store_thread_online(struct store_thread *thread)
 
 void store_thread_offline(struct store_thread *thread)
 {
+    recycle_pass(thread);
     atomic_store_explicit(&thread->epoch, 0, memory_order_release); /* pairs with epoch_passed */
 }
 
 void store_thread_quiesce(struct store_thread *thread)
 {
     ASSERT(atomic_load_explicit(&thread->epoch, memory_order_relaxed) != 0);
+    recycle_pass(thread);
     uint64_t epoch = atomic_load_explicit(&thread->store->epoch, memory_order_acquire);
     atomic_store_explicit(&thread->epoch, epoch, memory_order_release); /* pairs with epoch_passed */
 }
@@ -67,7 +69,7 @@ struct store_thread *store_thread_create(struct store *store, struct metrics_blo
     struct store_thread *thread = aligned_alloc(_Alignof(struct store_thread), sizeof *thread);
     if (!thread)
         return NULL;
-    *thread = (struct store_thread){.store = store, .block = block};
+    *thread = (struct store_thread){.store = store, .block = block, .recycler = recycler_create()};
     lock_acquire(&store->threads_lock);
     thread->lane = store->thread_serial++ % store->lane_count;
     thread->next = store->threads;
@@ -95,6 +97,7 @@ void store_thread_destroy(struct store_thread *thread)
     lock_release(&store->threads_lock);
     free(thread->chunks);
     free(thread->visit);
+    recycler_destroy(thread->recycler);
     free(thread);
 }
 

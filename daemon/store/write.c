@@ -49,13 +49,15 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
         return false;
     size_t size =
         item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
-    struct reservation reservation = {.size = size, .size_min = size};
-    pending->item = write_reserve(thread, pending, &reservation);
-    if (!pending->item) {
-        large_release(thread, pending);
-        return false;
+    if (pending->chunk_count > 0 || !recycle_take(thread, pending, size, &pending->location)) {
+        struct reservation reservation = {.size = size, .size_min = size};
+        if (!write_reserve(thread, pending, &reservation)) {
+            large_release(thread, pending);
+            return false;
+        }
+        pending->location = reservation.location;
     }
-    pending->location = reservation.location;
+    pending->item = item_at(thread->store, pending->location);
     pending_shape(pending);
     PERTURB(WRITE_RESERVED);
     return true;
@@ -110,6 +112,7 @@ void write_fill(struct store_thread *thread, struct pending *pending, const stru
 
 void write_abandon(struct store_thread *thread, struct pending *pending)
 {
+    recycle_unused(thread, pending->item, pending->location);
     large_release(thread, pending);
 }
 
@@ -170,6 +173,7 @@ static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, co
     slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq));
     if (condition->same_item) {
         live_count_item(store, old, slot_location(before), -1);
+        recycle_unlinked(thread, old, slot_location(before));
         return;
     }
     count_stored(thread, pending);
@@ -219,6 +223,8 @@ enum result write_publish(struct store_thread *thread, struct pending *pending,
     struct bucket *bucket = index_lock(thread->store, pending->key.hash);
     enum result result = publish_locked(thread, bucket, pending, condition);
     index_unlock(bucket);
+    if (result != RESULT_STORED)
+        recycle_unused(thread, pending->item, pending->location);
     large_release(thread, pending);
     if (thread->inserts >= STORE_INSERTS_A_WAKE) {
         thread->inserts = 0;

@@ -52,6 +52,12 @@ enum pool write_pool(const struct store *store, const struct found *found);
 /* STORED when nothing stands against the mode with this live item (NULL: none). */
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
 
+/* ---- recycle.c ---- */
+/* A place for a record of this size that was another's. It is to be written and published before this thread
+ * is quiescent. False: there is none that suits. */
+bool recycle_take(struct store_thread *thread, const struct pending *pending, size_t size,
+                  uint64_t *location);
+
 /* ---- large.c ---- */
 bool large_needed(const struct store *store, const struct pending *pending);
 size_t large_size_max(const struct store *store); /* of an item that chunks can hold */
