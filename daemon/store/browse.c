@@ -37,17 +37,18 @@ static bool visit_room(struct store_thread *thread, size_t count)
 }
 
 /* Copies the chain's slots to thread->visit; returns their count, or SIZE_MAX when there is no memory. */
-static size_t chain_read(struct store_thread *thread, const struct bucket *bucket)
+static size_t chain_read(struct store_thread *thread, struct bucket *bucket)
 {
     size_t count = 0;
-    for (; bucket; bucket = index_next(thread->store, bucket)) {
-        if (!visit_room(thread, count + BUCKET_SLOTS))
+    struct walk walk = walk_begin(thread->store, bucket);
+    const _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (!(value & SLOT_USED))
+            continue;
+        if (!visit_room(thread, count + 1))
             return SIZE_MAX;
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (value & SLOT_USED)
-                thread->visit[count++] = value;
-        }
+        thread->visit[count++] = value;
     }
     return count;
 }

@@ -46,16 +46,17 @@ static void sweep_bucket(struct store *store, uint64_t index)
     bool found = false;
     PERTURB(SWEEP_BUCKET);
     index_bucket_lock(home);
-    for (struct bucket *bucket = home; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            const struct item *item = item_at(store, slot_location(value));
-            if (!(value & SLOT_USED) || !item_flushed(store, item))
-                continue;
-            uint64_t hash = hash_bytes(item_key(item), item_key_size(item), store->hash_seed);
-            removal_unlink(store->reclaimer, &bucket->slot[i], hash, REMOVAL_FLUSHED);
-            found = true;
-        }
+    struct walk walk = walk_begin(store, home);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        const struct item *item = item_at(store, slot_location(value));
+        if (!(value & SLOT_USED) || !item_flushed(store, item))
+            continue;
+        uint64_t hash = hash_bytes(item_key(item), item_key_size(item), store->hash_seed);
+        removal_unlink(store->reclaimer, slot, hash, REMOVAL_FLUSHED);
+        found = true;
+    }
     if (found)
         index_tidy(store, home);
     index_unlock(home);

@@ -71,17 +71,18 @@ static uint64_t slot_hash(const struct store *store, uint64_t value)
 /* Puts a slot's value into the chain of `to`, where ghosts take no room from anyone. */
 static bool chain_accept(struct store *store, struct bucket *to, uint64_t value)
 {
-    for (struct bucket *bucket = to; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t there = slot_load(&bucket->slot[i]);
-            if (there == 0 || ((there & SLOT_GHOST) && (value & SLOT_USED))) {
-                slot_store(&bucket->slot[i], value);
-                return true;
-            }
+    struct walk walk = walk_begin(store, to);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t there = slot_load(slot);
+        if (there == 0 || ((there & SLOT_GHOST) && (value & SLOT_USED))) {
+            slot_store(slot, value);
+            return true;
         }
+    }
     if (value & SLOT_GHOST)
         return true; /* dropped */
-    _Atomic uint64_t *slot = index_slot_for(store, to, slot_hash(store, value));
+    slot = index_slot_for(store, to, slot_hash(store, value));
     if (slot)
         slot_store(slot, value);
     return slot != NULL;
@@ -91,25 +92,27 @@ static bool chain_accept(struct store *store, struct bucket *to, uint64_t value)
 static bool chain_copy(struct store *store, struct bucket *from, struct bucket *to, uint64_t index,
                        uint64_t count)
 {
-    for (; from; from = index_next(store, from))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&from->slot[i]);
-            if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index &&
-                !chain_accept(store, to, value))
-                return false;
-        }
+    struct walk walk = walk_begin(store, from);
+    const _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index &&
+            !chain_accept(store, to, value))
+            return false;
+    }
     return true;
 }
 
 /* Empties the slots of items and ghosts that belong to bucket `index` once there are `count`. */
 static void chain_drop(struct store *store, struct bucket *home, uint64_t index, uint64_t count)
 {
-    for (struct bucket *bucket = home; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index)
-                slot_store(&bucket->slot[i], 0);
-        }
+    struct walk walk = walk_begin(store, home);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index)
+            slot_store(slot, 0);
+    }
     index_tidy(store, home);
 }
 

@@ -34,24 +34,30 @@ static bool item_has_key(const struct item *item, const struct store_key *key)
     return item_key_size(item) == key->size && memcmp(item_key(item), key->data, key->size) == 0;
 }
 
-static struct bucket *overflow_at(const struct store *store, uint64_t word)
+/* The overflow bucket that a bucket's word leads to; NULL: none. Acquire pairs with chain_extend: it is empty
+ * before it can be reached. */
+static struct overflow *overflow_after(const struct store *store, const _Atomic uint64_t *word)
 {
-    uint64_t index = word >> BUCKET_OVERFLOW_SHIFT;
+    uint64_t index = atomic_load_explicit(word, memory_order_acquire) >> BUCKET_OVERFLOW_SHIFT;
     return index == 0 ? NULL : &store->overflow[index];
 }
 
-struct bucket *index_next(const struct store *store, const struct bucket *bucket)
+bool walk_follow(struct walk *walk)
 {
-    return overflow_at(store, atomic_load_explicit(&bucket->word, memory_order_acquire));
+    struct overflow *next = overflow_after(walk->store, walk->word);
+    if (!next)
+        return false;
+    *walk = (struct walk){walk->store, &next->word, next->slot, next->slot + OVERFLOW_SLOTS};
+    return true;
 }
 
 /* ---- readers ---- */
 
-static bool bucket_find(const struct store *store, struct bucket *bucket, const struct store_key *key,
-                        struct found *found)
+static inline bool slots_find(const struct store *store, _Atomic uint64_t *slots, unsigned count,
+                              const struct store_key *key, struct found *found)
 {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t value = slot_load(&bucket->slot[i]);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t value = slot_load(&slots[i]);
         if (value >> SLOT_TAG_SHIFT != slot_tag(key->hash) || value == 0)
             continue;
         PERTURB(FIND_SLOT);
@@ -59,7 +65,7 @@ static bool bucket_find(const struct store *store, struct bucket *bucket, const 
             struct item *item = item_at(store, slot_location(value));
             if (!item_has_key(item, key))
                 continue;
-            *found = (struct found){.item = item, .slot = &bucket->slot[i], .value = value};
+            *found = (struct found){.item = item, .slot = &slots[i], .value = value};
             return true;
         }
         if (ghost_matches(value, key->hash)) {
@@ -75,13 +81,16 @@ static bool bucket_find(const struct store *store, struct bucket *bucket, const 
 static bool chain_find(const struct store *store, struct bucket *home, uint64_t word,
                        const struct store_key *key, struct found *found)
 {
-    struct bucket *bucket = home;
-    do {
-        if (bucket_find(store, bucket, key, found))
+    if (slots_find(store, home->slot, BUCKET_SLOTS, key, found))
+        return true;
+    PERTURB(FIND_NEXT);
+    struct overflow *next = overflow_after(store, &home->word);
+    while (next && atomic_load_explicit(&home->word, memory_order_acquire) == word) {
+        if (slots_find(store, next->slot, OVERFLOW_SLOTS, key, found))
             return true;
         PERTURB(FIND_NEXT);
-        bucket = index_next(store, bucket);
-    } while (bucket && atomic_load_explicit(&home->word, memory_order_acquire) == word);
+        next = overflow_after(store, &next->word);
+    }
     return false;
 }
 
@@ -168,58 +177,60 @@ void index_unlock(struct bucket *bucket)
 
 _Atomic uint64_t *index_slot_of_key(struct store *store, struct bucket *bucket, const struct store_key *key)
 {
-    for (; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (slot_may_hold(value, key->hash) && item_has_key(item_at(store, slot_location(value)), key))
-                return &bucket->slot[i];
-        }
-    return NULL;
+    struct walk walk = walk_begin(store, bucket);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (slot_may_hold(value, key->hash) && item_has_key(item_at(store, slot_location(value)), key))
+            break;
+    }
+    return slot;
 }
 
 _Atomic uint64_t *index_slot_of_location(struct store *store, struct bucket *bucket, uint64_t hash,
                                          uint64_t location)
 {
-    for (; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (slot_may_hold(value, hash) && slot_location(value) == location)
-                return &bucket->slot[i];
-        }
-    return NULL;
+    struct walk walk = walk_begin(store, bucket);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (slot_may_hold(value, hash) && slot_location(value) == location)
+            break;
+    }
+    return slot;
 }
 
-/* Appends an empty overflow bucket to the chain. */
-static _Atomic uint64_t *chain_extend(struct store *store, struct bucket *last)
+/* Appends an empty overflow bucket to the chain that ends with the bucket of this word; returns its first
+ * slot. */
+static _Atomic uint64_t *chain_extend(struct store *store, _Atomic uint64_t *last)
 {
     uint32_t index = overflow_take(store);
     if (index == 0)
         return NULL;
-    uint64_t word = atomic_load_explicit(&last->word, memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(last, memory_order_relaxed);
     ASSERT(word >> BUCKET_OVERFLOW_SHIFT == 0);
-    /* Release pairs with the acquire of index_next: the bucket is empty before it is reachable. */
-    atomic_store_explicit(&last->word, word | (uint64_t)index << BUCKET_OVERFLOW_SHIFT, memory_order_release);
+    /* Release pairs with the acquire of overflow_after: the bucket is empty before it is reachable. */
+    atomic_store_explicit(last, word | (uint64_t)index << BUCKET_OVERFLOW_SHIFT, memory_order_release);
     return &store->overflow[index].slot[0];
 }
 
 /* The ghost of the same key first, then an empty slot, then any ghost. */
 _Atomic uint64_t *index_slot_for(struct store *store, struct bucket *bucket, uint64_t hash)
 {
-    _Atomic uint64_t *empty = NULL, *ghost = NULL;
-    struct bucket *last = bucket;
-    for (; bucket; last = bucket, bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (ghost_matches(value, hash))
-                return &bucket->slot[i];
-            if (value == 0 && !empty)
-                empty = &bucket->slot[i];
-            if ((value & SLOT_GHOST) && !ghost)
-                ghost = &bucket->slot[i];
-        }
+    _Atomic uint64_t *slot, *empty = NULL, *ghost = NULL;
+    struct walk walk = walk_begin(store, bucket);
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (ghost_matches(value, hash))
+            return slot;
+        if (value == 0 && !empty)
+            empty = slot;
+        if ((value & SLOT_GHOST) && !ghost)
+            ghost = slot;
+    }
     if (empty || ghost)
         return empty ? empty : ghost;
-    return chain_extend(store, last);
+    return chain_extend(store, walk.word);
 }
 
 void index_clear(_Atomic uint64_t *slot, uint64_t hash, enum store_miss reason)
@@ -227,22 +238,26 @@ void index_clear(_Atomic uint64_t *slot, uint64_t hash, enum store_miss reason)
     slot_store(slot, ghost_make(hash, reason));
 }
 
-static _Atomic uint64_t *bucket_free_slot(struct bucket *bucket)
+/* A slot without an item in the chain before this overflow bucket; NULL: there is none. */
+static _Atomic uint64_t *free_slot_before(const struct store *store, struct bucket *home,
+                                          const struct overflow *end)
 {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        if (!(slot_load(&bucket->slot[i]) & SLOT_USED))
-            return &bucket->slot[i];
+    struct walk walk = walk_begin(store, home);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != &end->slot[0])
+        if (!(slot_load(slot) & SLOT_USED))
+            return slot;
     return NULL;
 }
 
-/* Moves what it can from `from` to `to`; true when nothing alive is left there. */
-static bool bucket_pour(struct bucket *to, struct bucket *from)
+/* Moves the items of an overflow bucket up the chain; true when none is left in it. */
+static bool overflow_pour(const struct store *store, struct bucket *home, struct overflow *from)
 {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+    for (unsigned i = 0; i < OVERFLOW_SLOTS; i++) {
         uint64_t value = slot_load(&from->slot[i]);
         if (!(value & SLOT_USED))
             continue;
-        _Atomic uint64_t *slot = bucket_free_slot(to);
+        _Atomic uint64_t *slot = free_slot_before(store, home, from);
         if (!slot)
             return false;
         slot_store(slot, value); /* for a moment in both: a reader finds the same item twice, never not */
@@ -251,23 +266,24 @@ static bool bucket_pour(struct bucket *to, struct bucket *from)
     return true;
 }
 
-static void chain_unlink(struct store *store, struct bucket *before, struct bucket *bucket)
+/* Takes the overflow bucket that follows the bucket of this word out of its chain. */
+static void chain_unlink(struct store *store, _Atomic uint64_t *before, struct overflow *bucket)
 {
-    uint64_t word = atomic_load_explicit(&before->word, memory_order_relaxed);
-    uint64_t next = atomic_load_explicit(&bucket->word, memory_order_relaxed) >> BUCKET_OVERFLOW_SHIFT;
+    uint64_t word = atomic_load_explicit(before, memory_order_relaxed);
+    uint64_t next = atomic_load_explicit(&bucket->word, memory_order_relaxed);
     uint32_t index = (uint32_t)(word >> BUCKET_OVERFLOW_SHIFT);
-    atomic_store_explicit(&before->word, (word & BUCKET_VERSION_MASK) | next << BUCKET_OVERFLOW_SHIFT,
-                          memory_order_release);
+    atomic_store_explicit(before, (word & BUCKET_VERSION_MASK) | next, memory_order_release);
     overflow_give(store, index);
 }
 
 void index_tidy(struct store *store, struct bucket *bucket)
 {
-    struct bucket *before = bucket, *next;
-    while ((next = index_next(store, before)) != NULL) {
-        if (bucket_pour(bucket, next))
+    _Atomic uint64_t *before = &bucket->word;
+    struct overflow *next;
+    while ((next = overflow_after(store, before)) != NULL) {
+        if (overflow_pour(store, bucket, next))
             chain_unlink(store, before, next);
         else
-            before = next;
+            before = &next->word;
     }
 }

@@ -1,9 +1,10 @@
 /* The index: from a key's hash to the place of its item.
  *
- * Place: private to the store. 64-byte buckets of seven slots, chained to overflow buckets where seven do not
- * do, grown and shrunk one bucket at a time by linear hashing (Litwin 1980): no pause, no second table.
+ * Place: private to the store. 64-byte buckets of seven slots, chained to overflow buckets of three where
+ * seven do not do, grown and shrunk one bucket at a time by linear hashing (Litwin 1980): no pause, no second
+ * table.
  *
- *   word   version and lock 32 | overflow bucket 24 (0: none)
+ *   word   version and lock 32 (a bucket's; 0 in an overflow bucket) | overflow bucket 32 (0: none)
  *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | spare 5 | segment 24 | offset/8 17
  *   ghost  tag 12 |   0    |   1     |   0     |  0     | reason 3 at bit 43 | hash 41
  *
@@ -19,6 +20,7 @@
 #include "store/store.h"
 
 #define BUCKET_SLOTS           7u
+#define OVERFLOW_SLOTS         3u
 #define BUCKET_LOCKED          1ull
 #define BUCKET_VERSION_MASK    0xffffffffull
 #define BUCKET_OVERFLOW_SHIFT  32u
@@ -38,6 +40,20 @@ struct bucket {
     _Atomic uint64_t slot[BUCKET_SLOTS];
 };
 _Static_assert(sizeof(struct bucket) == 64, "a bucket is one cache line");
+
+/* Half a line: what does not fit in a bucket is mostly one item or two. */
+struct overflow {
+    _Alignas(32) _Atomic uint64_t word;
+    _Atomic uint64_t slot[OVERFLOW_SLOTS];
+};
+_Static_assert(sizeof(struct overflow) == 32, "two overflow buckets are one cache line");
+
+/* A way through the slots of a chain: the bucket's, then those of each overflow bucket. */
+struct walk {
+    const struct store *store;
+    _Atomic uint64_t *word;       /* of the bucket it is in */
+    _Atomic uint64_t *slot, *end; /* the next slot and where the bucket's end */
+};
 
 /* What a lookup came upon. */
 struct found {
@@ -114,8 +130,18 @@ _Atomic uint64_t *index_slot_for(struct store *store, struct bucket *bucket, uin
 void index_clear(_Atomic uint64_t *slot, uint64_t hash, enum store_miss reason);
 /* After slots were emptied: moves items out of overflow buckets and gives those that are empty back. */
 void index_tidy(struct store *store, struct bucket *bucket);
-/* The chain's next bucket; NULL at its end. */
-struct bucket *index_next(const struct store *store, const struct bucket *bucket);
+bool walk_follow(struct walk *walk); /* on to the next overflow bucket; false: there is none */
+
+static inline struct walk walk_begin(const struct store *store, struct bucket *bucket)
+{
+    return (struct walk){store, &bucket->word, bucket->slot, bucket->slot + BUCKET_SLOTS};
+}
+
+/* The next slot of the chain; NULL at its end. */
+static inline _Atomic uint64_t *walk_next(struct walk *walk)
+{
+    return walk->slot == walk->end && !walk_follow(walk) ? NULL : walk->slot++;
+}
 
 /* One bucket more or less: false when memory (or overflow) does not allow it. With STORE_MAINTAIN held. */
 bool index_split(struct store *store);

@@ -152,17 +152,18 @@ static _Atomic uint64_t *owner_slot(const struct drain *drain, struct bucket *bu
                                     const struct record *record, _Atomic uint64_t **entry)
 {
     struct store *store = drain->store;
-    for (; bucket; bucket = index_next(store, bucket))
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t value = slot_load(&bucket->slot[i]);
-            if (!(value & SLOT_USED) || value >> SLOT_TAG_SHIFT != slot_tag(record->hash))
-                continue;
-            const struct item *item = item_at(store, slot_location(value));
-            *entry = (item_flags(item) & ITEM_LARGE) ? large_entry(item, record->location) : NULL;
-            if (*entry)
-                return &bucket->slot[i];
-        }
-    return NULL;
+    struct walk walk = walk_begin(store, bucket);
+    _Atomic uint64_t *slot;
+    while ((slot = walk_next(&walk)) != NULL) {
+        uint64_t value = slot_load(slot);
+        if (!(value & SLOT_USED) || value >> SLOT_TAG_SHIFT != slot_tag(record->hash))
+            continue;
+        const struct item *item = item_at(store, slot_location(value));
+        *entry = (item_flags(item) & ITEM_LARGE) ? large_entry(item, record->location) : NULL;
+        if (*entry)
+            break;
+    }
+    return slot;
 }
 
 static void move_chunk(struct drain *drain, _Atomic uint64_t *entry, const struct record *record,

@@ -40,7 +40,8 @@ static bool memory_open(struct store *store, size_t size, size_t size_max)
     index_close(store);
     store->segments = NULL;
     store->segment_base = NULL;
-    store->buckets = store->overflow = NULL;
+    store->buckets = NULL;
+    store->overflow = NULL;
     return false;
 }
 

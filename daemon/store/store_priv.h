@@ -30,7 +30,8 @@ struct store {
     /* Read by every operation; written at creation, or rarely. */
     char *segment_base;
     struct segment *segments;
-    struct bucket *buckets, *overflow;
+    struct bucket *buckets;
+    struct overflow *overflow;
     unsigned segment_shift;
     uint64_t hash_seed;
     _Atomic uint64_t bucket_count; /* release by the maintainer, acquire by lookups */

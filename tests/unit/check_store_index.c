@@ -71,6 +71,50 @@ START_TEST(keys_beyond_their_bucket_are_found_before_the_index_has_grown)
 }
 END_TEST
 
+/* Splits reach a bucket one after the other, so that some hold twice the items of others; what they cannot
+ * hold lies in overflow buckets of half a line. */
+START_TEST(the_index_takes_few_bytes_an_item_in_every_phase_of_growth)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_usage usage;
+    for (unsigned count = 5000; count <= 200000; count += 5000) {
+        set_range(&f, count - 5000, count);
+        fixture_maintain(&f, 2);
+        store_usage_read(f.store, &usage);
+        ck_assert(!usage.growing);
+        if (count >= 100000)
+            ck_assert_msg(usage.index_size * 10 <= count * 136ull, "%zu bytes for %u items", usage.index_size,
+                          count);
+    }
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(chains_close_up_when_items_go_from_their_middle)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_usage full, half;
+    char name[24];
+    set_range(&f, 0, 80000); /* no maintainer: long chains */
+    store_usage_read(f.store, &full);
+    for (unsigned i = 0; i < 80000; i++) {
+        name_of(name, i);
+        if (i % 4 != 0)
+            ck_assert_int_eq(fixture_delete(&f, name), RESULT_DELETED);
+    }
+    fixture_maintain(&f, 1); /* gives overflow pages back; so few items are left that no bucket is split */
+    store_usage_read(f.store, &half);
+    ck_assert_uint_eq(half.bucket_count, full.bucket_count);
+    ck_assert_uint_lt(half.index_size - half.bucket_count * sizeof(struct bucket),
+                      (full.index_size - full.bucket_count * sizeof(struct bucket)) / 2);
+    for (unsigned i = 0; i < 80000; i += 4) {
+        name_of(name, i);
+        ck_assert_msg(fixture_has(&f, name, name), "%s is gone", name);
+    }
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(shrinking_keeps_every_key_that_is_left_and_gives_memory_back)
 {
     struct fixture f = fixture_of_size(64 * MIB);
@@ -139,6 +183,8 @@ int main(void)
     tcase_add_test(tcase, a_hash_leads_to_one_bucket_whatever_the_count);
     tcase_add_test(tcase, growing_keeps_every_key);
     tcase_add_test(tcase, keys_beyond_their_bucket_are_found_before_the_index_has_grown);
+    tcase_add_test(tcase, the_index_takes_few_bytes_an_item_in_every_phase_of_growth);
+    tcase_add_test(tcase, chains_close_up_when_items_go_from_their_middle);
     tcase_add_test(tcase, shrinking_keeps_every_key_that_is_left_and_gives_memory_back);
     tcase_add_test(tcase, a_ghost_gives_way_to_the_item_of_its_key);
     tcase_add_test(tcase, ghosts_survive_growth);
