@@ -1,14 +1,18 @@
 # Threads against the store, checked by the values themselves: plain, then under ThreadSanitizer and
-# AddressSanitizer with UndefinedBehaviorSanitizer. VITRINE_STRESS_OPERATIONS makes it longer.
+# AddressSanitizer with UndefinedBehaviorSanitizer; each with the schedule left alone, and disturbed at the marked
+# points as each of the seeds says. VITRINE_STRESS_OPERATIONS makes it longer; VITRINE_SEED=<seed> build/stress/store_stress
+# replays one.
 STORE_STRESS := $(BUILD)/stress/store_stress
+STRESS_SEEDS ?= 1 2 3 4
 
-$(STORE_STRESS): $(BUILD)/obj/tests/stress/store_stress.o $(foreach r,$(BELOW_store),$(BUILD)/lib$(r).a)
+$(STORE_STRESS): $(BUILD)/obj/tests/stress/store_stress.o $(PERTURBED_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lm
 
 .PHONY: stress stress-run
 stress-run: $(STORE_STRESS)
 	$(STORE_STRESS)
+	for seed in $(STRESS_SEEDS); do VITRINE_SEED=$$seed VITRINE_STRESS_OPERATIONS=$${VITRINE_STRESS_OPERATIONS:-10000} $(STORE_STRESS) || exit 1; done
 
 stress: stress-run
 	$(MAKE) SANITIZE=thread BUILD=$(BUILD)/thread stress-run

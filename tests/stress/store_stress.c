@@ -6,7 +6,8 @@
  * torn bytes, an old version after a newer one, a deleted item that comes back, an expired or flushed one
  * that is still served. At the end the books must balance and everything must be gone after a flush.
  *
- * VITRINE_STRESS_OPERATIONS=<a thread's count>, VITRINE_STRESS_THREADS, VITRINE_SEED. Exits 1 on a lie. */
+ * VITRINE_STRESS_OPERATIONS=<a thread's count>, VITRINE_STRESS_THREADS; VITRINE_SEED=<what is drawn>, which
+ * also disturbs the schedule at the marked points (base/perturb.h). Exits 1 on a lie. */
 #include "base/clock.h"
 #include "store/store.h"
 
@@ -452,11 +453,16 @@ int main(void)
     actor_count = (unsigned)environment("VITRINE_STRESS_THREADS", actor_count);
     if (actor_count < 1 || actor_count > THREAD_MAX)
         return EXIT_FAILURE;
+    printf("seed %llu, %u threads, %llu operations each, schedule %s\n", (unsigned long long)seed,
+           actor_count, (unsigned long long)operation_count,
+           getenv("VITRINE_SEED") ? "disturbed" : "left alone");
+    fflush(stdout);
     clock_freeze_for_test(100);
     struct metrics *metrics = metrics_create();
     struct store_config config = {.memory_size = MEMORY_SIZE,
                                   .memory_size_max = 2 * MEMORY_SIZE,
                                   .item_size_max = 1 << 20,
+                                  .hash_seed = mix(seed),
                                   .thread_count = actor_count};
     store = store_create(&config, metrics, error, sizeof error);
     if (!store)
