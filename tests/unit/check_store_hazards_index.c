@@ -202,14 +202,14 @@ END_TEST
 
 #define WALKED 600u
 
-struct walk {
+struct key_walk {
     struct helper helper; /* first: a helper is a walk's */
     unsigned seen[WALKED];
 };
 
 static void note_walked(void *context, const struct store_view *view)
 {
-    struct walk *walk = context;
+    struct key_walk *walk = context;
     unsigned number;
     char name[32] = "";
     memcpy(name, view->key, view->key_size < sizeof name ? view->key_size : sizeof name - 1);
@@ -231,7 +231,7 @@ static void act_walk(struct helper *helper)
 static void walk_across(unsigned nth, bool merge)
 {
     struct fixture f = index_fixture();
-    struct walk walk = {.helper.act = act_walk};
+    struct key_walk walk = {.helper.act = act_walk};
     char name[32];
     for (unsigned i = 0; i < WALKED; i++) {
         snprintf(name, sizeof name, "walked-%u", i);
