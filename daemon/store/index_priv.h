@@ -157,6 +157,8 @@ bool overflow_open(struct store *store, size_t memory_size_max);
 void overflow_close(struct store *store);
 uint32_t overflow_take(struct store *store); /* 0: none */
 void overflow_give(struct store *store, uint32_t index);
-void overflow_release(struct store *store); /* gives back pages of which no bucket is in use */
+/* Where many are free: moves some of those in use to lower places and gives back pages that fell empty, a piece
+ * at a time. With STORE_MAINTAIN held. */
+void overflow_settle(struct store *store);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#define LOAD_TENTHS  56u   /* items a bucket before it is split, in tenths: 5.6 of 7 slots */
+#define LOAD_TENTHS  64u   /* items a bucket before it is split, in tenths: 6.4 of 7 slots */
 #define RESIZE_COUNT 1024u /* buckets split or merged before others get the lock */
 #define YIELD_NS     20000
 #define ROUND_NS     100000000
@@ -62,7 +62,7 @@ static bool index_resize(struct store *store)
     if (!more && !store->sweeping)
         more = index_shrink(store, wanted);
     index_release(store);
-    overflow_release(store);
+    overflow_settle(store);
     return more;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/lock.h"
 #include "base/perturb.h"
+#include "store/bits.h"
 #include "store/index_priv.h"
 #include "store/item_priv.h"
 #include "store/segment_priv.h"
@@ -62,10 +63,10 @@ struct store {
 
     /* Under overflow_spin. */
     struct spin overflow_spin;
-    struct overflow_page *overflow_pages;
-    uint32_t overflow_page_count;   /* that there may ever be */
-    uint32_t overflow_lowest;       /* no page below it has a free bucket */
-    uint32_t overflow_used;         /* buckets */
+    struct bits overflow_free;                       /* buckets, in pages that have memory */
+    struct bits overflow_absent;                     /* pages that had memory and gave it back */
+    uint32_t overflow_page_max, overflow_page_count; /* pages there may be, pages ever used */
+    uint32_t overflow_used;                          /* buckets */
     _Atomic uint64_t overflow_size; /* memory held */
     _Atomic uint64_t bucket_size;   /* memory held by buckets */
     uint64_t bucket_count_max;
@@ -88,6 +89,7 @@ struct store {
     bool expiry_missed;             /* some could not be freed yet */
     uint32_t expiry_scan_at;        /* next segment id to look at for expiry */
     uint32_t expiry_scan_s;         /* when segments were last looked through for expiry */
+    uint64_t settle_at; /* next bucket to look at for overflow buckets that could lie lower */
     uint64_t sweep_seq, sweep_at, sweep_epoch;
     bool sweeping;
     _Atomic uint32_t waiting_count; /* workers that wait for this lock: the maintainer lets them go first */

@@ -1,0 +1,11 @@
+# What an item costs in memory, and what the index costs in time. Measurements, so never part of a check.
+LOOKUP := $(BUILD)/bench/lookup
+
+$(LOOKUP): $(BUILD)/obj/tests/bench/density/lookup.o $(foreach r,$(BELOW_store),$(BUILD)/lib$(r).a)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lm
+
+.PHONY: bench-lookup
+bench-lookup: $(LOOKUP) ## bytes and ns of the index, in-process: phases of its growth around 1 M and 10 M items
+	$(LOOKUP) 600000 1000000 1300000 1700000
+	$(LOOKUP) 1000000 10000000
