@@ -18,18 +18,6 @@ static void write_cell(_Atomic uint64_t *cell, uint64_t value)
     atomic_store_explicit(cell, value, memory_order_relaxed);
 }
 
-/* Below 16 a bucket holds one value; from there each octave is cut into 16 equal steps. */
-unsigned histogram_bucket_of(uint64_t value)
-{
-    if (value < STEPS)
-        return (unsigned)value;
-    unsigned octave = 63u - (unsigned)__builtin_clzll(value);
-    if (octave >= HISTOGRAM_OCTAVES)
-        return HISTOGRAM_BUCKET_COUNT - 1;
-    unsigned shift = octave - HISTOGRAM_STEP_BITS;
-    return (unsigned)(((uint64_t)shift << HISTOGRAM_STEP_BITS) + (value >> shift));
-}
-
 uint64_t histogram_bucket_low(unsigned bucket)
 {
     ASSERT(bucket < HISTOGRAM_BUCKET_COUNT);
@@ -44,13 +32,6 @@ uint64_t histogram_bucket_high(unsigned bucket)
     if (bucket + 1 >= HISTOGRAM_BUCKET_COUNT)
         return ((uint64_t)1 << HISTOGRAM_OCTAVES) - 1;
     return histogram_bucket_low(bucket + 1) - 1;
-}
-
-void histogram_add(struct histogram *histogram, uint64_t value, uint64_t count)
-{
-    _Atomic uint64_t *bucket = &histogram->bucket[histogram_bucket_of(value)];
-    write_cell(bucket, read_cell(bucket) + count);
-    write_cell(&histogram->sum, read_cell(&histogram->sum) + value * count);
 }
 
 void histogram_merge(struct histogram *into, const struct histogram *from)

@@ -56,9 +56,11 @@ void metrics_destroy(struct metrics *metrics)
 
 static struct histogram *histogram_create(struct metrics *metrics)
 {
-    struct histogram *histogram = calloc(1, sizeof *histogram);
-    if (histogram != NULL)
-        metrics_memory_add(metrics, sizeof *histogram);
+    struct histogram *histogram = aligned_alloc(_Alignof(struct histogram), sizeof *histogram);
+    if (histogram == NULL)
+        return NULL;
+    memset(histogram, 0, sizeof *histogram);
+    metrics_memory_add(metrics, sizeof *histogram);
     return histogram;
 }
 
@@ -93,6 +95,7 @@ struct metrics_block *metrics_block_create(struct metrics *metrics)
         return NULL;
     memset(block, 0, sizeof *block);
     block->owner = metrics;
+    block->turn_pair = METRICS_PAIR_COUNT;
     bool made = distributions_create(metrics, block);
     lock_acquire(&metrics->blocks_lock);
     made = made && list_append(metrics, block);
@@ -103,11 +106,6 @@ struct metrics_block *metrics_block_create(struct metrics *metrics)
     }
     metrics_memory_add(metrics, sizeof *block);
     return block;
-}
-
-void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value)
-{
-    histogram_add(block->distribution[id], value, 1);
 }
 
 /* ---- latency ---- */
@@ -125,17 +123,35 @@ static struct histogram *latency_of(struct metrics_block *block, unsigned comman
     return histogram;
 }
 
-void metrics_turn_end(struct metrics_block *block, uint64_t ns)
+static uint64_t pair_count(const struct metrics_block *block, unsigned pair)
 {
+    /* Relaxed: our own store. */
+    return atomic_load_explicit(&block->request[0][0] + pair, memory_order_relaxed);
+}
+
+/* A pair other than that of the request before: seldom, since what comes together is alike. */
+void metrics_turn_note(struct metrics_block *block, unsigned pair)
+{
+    block->turn_pair = pair;
+    if (pair_count(block, pair) == block->turn_start[pair]) /* the first of the turn */
+        block->turn_touched[block->turn_touched_count++] = (uint16_t)pair;
+}
+
+uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns)
+{
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < block->turn_touched_count; i++) {
-        unsigned command = block->turn_touched[i] / RESULT_COUNT;
-        unsigned result = block->turn_touched[i] % RESULT_COUNT;
-        struct histogram *histogram = latency_of(block, command, result);
+        unsigned pair = block->turn_touched[i];
+        uint64_t now = pair_count(block, pair), count = now - block->turn_start[pair];
+        struct histogram *histogram = latency_of(block, pair / RESULT_COUNT, pair % RESULT_COUNT);
         if (histogram != NULL)
-            histogram_add(histogram, ns, block->turn_count[command][result]);
-        block->turn_count[command][result] = 0;
+            histogram_add(histogram, ns, count);
+        block->turn_start[pair] = now;
+        sum += count;
     }
     block->turn_touched_count = 0;
+    block->turn_pair = METRICS_PAIR_COUNT;
+    return sum;
 }
 
 static void latency_merge(const struct metrics_block *block, unsigned command, unsigned result,

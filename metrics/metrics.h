@@ -12,14 +12,26 @@
 #define VITRINE_METRICS_METRICS_H
 
 #include "base/result.h"
+#include "metrics/histogram.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* 0 in one build only, the one that `make bench-observation` compares with: there nothing is done that serves
+ * no other end than to be looked at. */
+#ifndef METRICS_ON
+#define METRICS_ON 1
+#endif
+
 #define METRICS_COMMAND_MAX 64u
 #define METRICS_BAND_COUNT  32u /* size bands: the classes of `stats items` and `stats slabs` */
+
+#define METRICS_PAIR_COUNT (METRICS_COMMAND_MAX * RESULT_COUNT)
+
+#define METRICS_BAND_FIRST_BITS 6u /* band 0 ends at 64 bytes */
+#define METRICS_BAND_FIRST_SIZE (1u << METRICS_BAND_FIRST_BITS)
 
 /* COUNTER: added to by block owners. DERIVED: a counter that a probe computes from the rest of the
  * snapshot. GAUGE: a level that a probe reads. LASTING: counts up like DERIVED, but is no count of ours (CPU
@@ -46,8 +58,6 @@ enum distribution {
     DISTRIBUTION_COUNT
 };
 
-struct histogram; /* histogram.h */
-
 struct metrics_block {
     _Alignas(64) _Atomic uint64_t value[METRIC_COUNT];
     _Atomic uint64_t request[METRICS_COMMAND_MAX][RESULT_COUNT];
@@ -55,17 +65,21 @@ struct metrics_block {
     /* Allocated at a pair's first use by the owner; released to readers by a release store. */
     struct histogram *_Atomic latency[METRICS_COMMAND_MAX][RESULT_COUNT];
     struct histogram *distribution[DISTRIBUTION_COUNT];
-    /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. */
-    uint32_t turn_count[METRICS_COMMAND_MAX][RESULT_COUNT];
-    uint16_t turn_touched[METRICS_COMMAND_MAX * RESULT_COUNT];
-    uint32_t turn_touched_count;
     struct metrics *owner;
+    /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. A pair is
+     * a command and a result, as one number. */
+    uint32_t turn_pair;          /* the last one; METRICS_PAIR_COUNT: none yet in this turn */
+    uint32_t turn_touched_count; /* pairs that occurred in this turn */
+    uint16_t turn_touched[METRICS_PAIR_COUNT];
+    uint64_t turn_start[METRICS_PAIR_COUNT]; /* what `request` was when the turn began */
 };
 
 /* A single-writer add: relaxed load and store; partner: the relaxed loads of metrics_snapshot_take. */
 static inline void metrics_bump(_Atomic uint64_t *cell, uint64_t n)
 {
-    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
+    if (METRICS_ON)
+        atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
+                              memory_order_relaxed);
 }
 
 static inline void metrics_add(struct metrics_block *block, enum metric id, uint64_t n)
@@ -79,24 +93,48 @@ static inline void metrics_band_add(struct metrics_block *block, unsigned band, 
     metrics_bump(&block->band[band][id], n);
 }
 
-/* One request of `command` (an index below METRICS_COMMAND_MAX) came to `result`. Its latency is recorded
- * with the rest of its turn by metrics_turn_end. Owner of the block only. */
-static inline void metrics_request(struct metrics_block *block, unsigned command, enum result result)
+/* `count` requests of `command` (an index below METRICS_COMMAND_MAX) came to `result`. Their latency is
+ * recorded with the rest of their turn by metrics_turn_end. Owner of the block only. */
+void metrics_turn_note(struct metrics_block *block, unsigned pair);
+static inline void metrics_requests(struct metrics_block *block, unsigned command, enum result result,
+                                    uint64_t count)
 {
-    metrics_bump(&block->request[command][result], 1);
-    if (block->turn_count[command][result]++ == 0)
-        block->turn_touched[block->turn_touched_count++] = (uint16_t)(command * RESULT_COUNT + result);
+    unsigned pair = command * RESULT_COUNT + result;
+    if (METRICS_ON && block->turn_pair != pair)
+        metrics_turn_note(block, pair);
+    metrics_bump(&block->request[command][result], count);
 }
 
-/* The turn's requests took `ns` from the arrival of their bytes to their replies' being written. */
-void metrics_turn_end(struct metrics_block *block, uint64_t ns);
+static inline void metrics_request(struct metrics_block *block, unsigned command, enum result result)
+{
+    metrics_requests(block, command, result, 1);
+}
+
+/* The turn's requests took `ns` from the arrival of their bytes to their replies' being written. Returns how
+ * many they were. */
+uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns);
 
 /* Records one value in a distribution. Owner of the block only. */
-void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value);
+static inline void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value)
+{
+    if (METRICS_ON)
+        histogram_add(block->distribution[id], value, 1);
+}
 
-/* The size band (0 .. METRICS_BAND_COUNT - 1) of an item of `size` bytes in all, and the largest size that
- * belongs to a band. Bands widen by about 1.4; class ids shown to users are band + 1. */
-unsigned metrics_band_of(size_t size);
+/* The size band (0 .. METRICS_BAND_COUNT - 1) of an item of `size` bytes in all: two an octave (64, 96, 128,
+ * 192 ...), so that it is found with a shift and no table. Class ids shown to users are band + 1. */
+static inline unsigned metrics_band_of(size_t size)
+{
+    if (!METRICS_ON)
+        return 0;
+    size_t last = (size > METRICS_BAND_FIRST_SIZE ? size : METRICS_BAND_FIRST_SIZE) - 1;
+    unsigned octave = 63u - (unsigned)__builtin_clzll(last);
+    unsigned upper_half = (unsigned)(last >> (octave - 1)) & 1u;
+    unsigned band = octave * 2 + upper_half + 1 - 2 * METRICS_BAND_FIRST_BITS;
+    return band < METRICS_BAND_COUNT ? band : METRICS_BAND_COUNT - 1;
+}
+
+/* The largest size that belongs to a band. */
 size_t metrics_band_size_max(unsigned band);
 
 struct metrics_snapshot {

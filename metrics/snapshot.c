@@ -55,11 +55,22 @@ static uint64_t count_requests(const struct metrics_snapshot *snapshot)
     return count;
 }
 
+/* A band's counts are the only record of what was stored and removed; these are their sums. */
+static void sum_bands(struct metrics_snapshot *out)
+{
+    for (unsigned band = 0; band < METRICS_BAND_COUNT; band++) {
+        out->value[METRIC_total_items] += out->band[band][BAND_stored];
+        out->value[METRIC_bytes_stored] += out->band[band][BAND_stored_bytes];
+        out->value[METRIC_bytes_removed] += out->band[band][BAND_removed_bytes];
+    }
+}
+
 static void take(struct metrics *metrics, struct metrics_snapshot *out)
 {
     memset(out, 0, sizeof *out);
     add_blocks(metrics, out);
     out->value[METRIC_requests] = count_requests(out);
+    sum_bands(out);
     for (unsigned i = 0; i < metrics->probe_count; i++)
         metrics->probes[i].call(metrics->probes[i].context, out);
 }

@@ -1,6 +1,6 @@
 # The load generator, the no-cache floor server, and the runs that compare. Timing lives here, never in a test.
 
-BENCH_SOURCES := $(filter-out tests/bench/floor.c tests/bench/scale.c,$(wildcard tests/bench/*.c))
+BENCH_SOURCES := $(filter-out tests/bench/floor.c tests/bench/scale.c tests/bench/observe_turn.c,$(wildcard tests/bench/*.c))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(BENCH_SOURCES)) $(BUILD)/obj/metrics/histogram.o
 BENCH_LOAD    := $(BUILD)/bench/load
 BENCH_FLOOR   := $(BUILD)/bench/floor

@@ -138,20 +138,12 @@ void worker_awaken(struct worker *worker)
     worker->awake_ns = worker->turn_begin_ns = clock_ns();
 }
 
-/* How many operations this turn has come to. */
-static uint64_t turn_requests(const struct metrics_block *block)
-{
-    const uint32_t *counts = &block->turn_count[0][0];
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < block->turn_touched_count; i++)
-        sum += counts[block->turn_touched[i]];
-    return sum;
-}
-
 void worker_turn_end(struct worker *worker, struct connection *connection)
 {
-    uint64_t now = clock_ns(), requests = turn_requests(worker->block);
-    metrics_turn_end(worker->block, now - worker->turn_begin_ns);
+    if (!METRICS_ON)
+        return;
+    uint64_t now = clock_ns();
+    uint64_t requests = metrics_turn_end(worker->block, now - worker->turn_begin_ns);
     worker->turn_begin_ns = now;
     if (requests == 0)
         return;

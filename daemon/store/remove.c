@@ -65,7 +65,6 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
     unsigned band = metrics_band_of(size);
     live_count_item(thread->store, item, location, -1);
     metrics_add(block, counter[removal], 1);
-    metrics_add(block, METRIC_bytes_removed, size);
     metrics_band_add(block, band, BAND_removed, 1);
     metrics_band_add(block, band, BAND_removed_bytes, size);
     uint32_t created_s =

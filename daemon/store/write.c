@@ -150,8 +150,6 @@ static void count_stored(struct store_thread *thread, const struct pending *pend
     struct metrics_block *block = thread->block;
     size_t size = item_counted_size(pending->key.size, pending->value_size);
     unsigned band = metrics_band_of(size);
-    metrics_add(block, METRIC_total_items, 1);
-    metrics_add(block, METRIC_bytes_stored, size);
     metrics_band_add(block, band, BAND_stored, 1);
     metrics_band_add(block, band, BAND_stored_bytes, size);
 }

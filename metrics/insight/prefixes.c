@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/lock.h"
+#include "metrics/metrics.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -201,7 +202,7 @@ static void follow_epoch(struct prefixes_thread *thread)
 
 void prefixes_record(struct prefixes_thread *thread, const char *key, size_t size, enum prefixes_event event)
 {
-    const char *end = memchr(key, thread->owner->delimiter, size);
+    const char *end = METRICS_ON ? memchr(key, thread->owner->delimiter, size) : NULL;
     if (end == NULL)
         return;
     follow_epoch(thread);

@@ -163,6 +163,41 @@ START_TEST(the_requests_of_a_turn_share_its_latency)
 }
 END_TEST
 
+START_TEST(pairs_that_alternate_in_a_turn_are_each_recorded_once)
+{
+    static struct histogram histogram;
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        for (unsigned i = 0; i < 10; i++) {
+            metrics_request(block, COMMAND_GET, i % 2 ? RESULT_HIT : RESULT_MISS);
+            metrics_requests(block, COMMAND_SET, RESULT_STORED, 3);
+        }
+        metrics_snapshot_take(metrics, &snapshot); /* a turn's requests are counted before it ends */
+        ck_assert_uint_eq(snapshot.request[COMMAND_SET][RESULT_STORED], turn * 30);
+        ck_assert_uint_eq(metrics_turn_end(block, 1000), 40);
+        metrics_latency_read(metrics, (int)COMMAND_GET, RESULT_MISS, &histogram);
+        ck_assert_uint_eq(histogram_count(&histogram), turn * 5);
+        metrics_latency_read(metrics, (int)COMMAND_SET, RESULT_STORED, &histogram);
+        ck_assert_uint_eq(histogram_count(&histogram), turn * 30);
+    }
+}
+END_TEST
+
+START_TEST(totals_are_the_sums_of_the_bands_and_reset_with_them)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        metrics_band_add(block, 0, BAND_stored, 2);
+        metrics_band_add(block, METRICS_BAND_COUNT - 1, BAND_stored, 3);
+        metrics_band_add(block, 4, BAND_stored_bytes, 70);
+        metrics_band_add(block, 5, BAND_removed_bytes, 30);
+        metrics_snapshot_take_since_reset(metrics, &snapshot);
+        ck_assert_uint_eq(snapshot.value[METRIC_total_items], 5);
+        ck_assert_uint_eq(snapshot.value[METRIC_bytes_stored], 70);
+        ck_assert_uint_eq(snapshot.value[METRIC_bytes_removed], 30);
+        metrics_reset(metrics);
+    }
+}
+END_TEST
+
 START_TEST(memory_grows_with_the_pairs_that_occur)
 {
     size_t before = metrics_memory_size(metrics);
@@ -217,6 +252,8 @@ int main(void)
     tcase_add_test(tcase, a_removed_probe_is_not_called_again);
     tcase_add_test(tcase, the_requests_of_a_turn_share_its_latency);
     tcase_add_test(tcase, memory_grows_with_the_pairs_that_occur);
+    tcase_add_test(tcase, pairs_that_alternate_in_a_turn_are_each_recorded_once);
+    tcase_add_test(tcase, totals_are_the_sums_of_the_bands_and_reset_with_them);
     tcase_add_test(tcase, every_size_lies_in_its_band_and_bands_widen_evenly);
     tcase_add_test(tcase, commands_are_named_once_declared);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,102 @@
+"""What observation costs: the server with every counter, histogram and sampler beside one built without them.
+
+By socket both run on one core, one at a time loaded from another, in the order on, off, off, on; every restart is a new
+layout of memory. The ratio of a case is the median over all pairs of neighbouring runs, so that a drift of the machine
+falls on both. Since the kernel's part in that is large and unsteady, the same turns are also run in-process, where a few
+ns show; over the CPU time that an operation takes by socket they tell the share that observation has in it.
+"""
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import run as bench  # noqa: E402
+from run import servers  # noqa: E402
+
+GOAL = 0.97
+KEYS, VALUE_SIZE = 1_000_000, 100
+OPTIONS = ["-t", "1", "-m", "1024", "-c", "1024"]
+
+
+def one_run(arguments, server, case):
+    extra = ["--keys", str(KEYS), "--value-size", str(VALUE_SIZE), "--duration", str(arguments.seconds), "--warmup", "0.1",
+             "--check", "sample"]
+    return bench.load(arguments, server, extra + case[1])
+
+
+class Figures:
+    """What was measured of one case, in the order of measuring."""
+
+    def __init__(self):
+        self.ratios, self.on, self.off, self.cpu_ns = [], [], [], []
+
+    def measure(self, arguments, on, off, case):
+        """Two pairs of neighbouring runs."""
+        results = [one_run(arguments, server, case) for server in (on, off, off, on)]
+        rates = [result["operations_per_second"] for result in results]
+        self.ratios += [rates[0] / rates[1], rates[3] / rates[2]]
+        self.on += [rates[0], rates[3]]
+        self.off += rates[1:3]
+        self.cpu_ns += [result["server"]["user_ns"] + result["server"]["system_ns"] for result in results[1:3]]
+
+
+def by_socket(arguments, measured):
+    """Both servers once from the start, all cases."""
+    with servers.vitrine(os.path.join(arguments.on, "vitrine"), *OPTIONS, core=bench.SERVER_CORE) as on, \
+            servers.vitrine(os.path.join(arguments.off, "vitrine"), *OPTIONS, core=bench.SERVER_CORE) as off:
+        for server in (on, off):
+            bench.prefill(arguments, server)
+        for case in bench.CASES:
+            measured[case[0]].measure(arguments, on, off, case)
+
+
+def in_process(folder):
+    """{case: ns an operation} of one run of the turns."""
+    command = ["taskset", "-c", str(bench.SERVER_CORE), os.path.join(folder, "bench", "observe_turn")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {name: float(ns) for name, ns in (line.split("\t") for line in done.stdout.splitlines())}
+
+
+def turns(arguments):
+    """{case: [(ns on, ns off), ...]}, alternating."""
+    together = {}
+    for _ in range(arguments.restarts):
+        on, off = in_process(arguments.on), in_process(arguments.off)
+        for name, ns in on.items():
+            together.setdefault(name, []).append((ns, off[name]))
+    return together
+
+
+def report(measured, inside):
+    print("| case | by socket: on | off | on / off, median | middle half of the pairs | in-process: on | off | CPU by socket "
+          "| share of observation |\n|---|---|---|---|---|---|---|---|---|")
+    for name, figures in measured.items():
+        ratio, quarters = statistics.median(figures.ratios), statistics.quantiles(figures.ratios, n=4)
+        on, off = (statistics.median(pair[i] for pair in inside[name]) for i in range(2))
+        cost = statistics.median(a - b for a, b in inside[name])
+        cpu = statistics.median(figures.cpu_ns)
+        print(f"| {name} | {statistics.median(figures.on) / 1000:.0f} k/s | {statistics.median(figures.off) / 1000:.0f} k/s | "
+              f"{ratio:.3f} | {quarters[0]:.3f} .. {quarters[2]:.3f} | {on:.1f} ns | {off:.1f} ns | {cpu:.0f} ns | "
+              f"{cost / (cpu + cost) * 100:.1f} %{'' if cpu / (cpu + cost) >= GOAL else ' **over the goal**'} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--load", required=True)
+    parser.add_argument("--on", required=True, help="folder of the build as it is")
+    parser.add_argument("--off", required=True, help="folder of the build with METRICS_ON=0")
+    parser.add_argument("--restarts", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1)
+    arguments = parser.parse_args()
+    inside = turns(arguments)
+    measured = {case[0]: Figures() for case in bench.CASES}
+    for number in range(arguments.restarts):
+        by_socket(arguments, measured)
+        bench.progress(f"restart {number + 1} of {arguments.restarts}")
+    report(measured, inside)
+
+
+if __name__ == "__main__":
+    main()
