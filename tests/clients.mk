@@ -2,3 +2,18 @@
 .PHONY: clients-check
 clients-check: $(BINARY) ## real clients: pymemcache, python-memcached, pylibmc, libmemcached-tools
 	/usr/bin/python3 tests/clients/run.py --vitrine $(BINARY)
+
+# The matrix has every client that is told of in tests/clients/matrix.py, and installs them itself (as root). VITRINE names
+# another program, ONLY runs the clients whose 'NAME (PROTOCOL)' holds that text.
+CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
+
+.PHONY: client-packages
+client-packages:
+	tools/install-deps.sh --clients
+
+$(CLIENT_MODULES): tests/clients/package.json tests/clients/package-lock.json | client-packages
+	tools/npm-ci.sh tests/clients
+
+.PHONY: matrix
+matrix: $(BINARY) client-packages $(CLIENT_MODULES) ## 29 clients of many languages through their whole interfaces, beside memcached
+	/usr/bin/python3 tests/clients/matrix.py --vitrine "$${VITRINE:-$(BINARY)}" --only "$(ONLY)"

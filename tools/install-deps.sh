@@ -1,12 +1,17 @@
 #!/bin/sh
-# Installs what is missing to build Vitrine and, with --tests, to run its tests too: on Debian and its
-# descendants, as root. Where nothing is missing it does nothing and needs no rights.
+# Installs what is missing to build Vitrine and, with --tests, to run its tests too, or, with --clients, the matrix of
+# clients (`make matrix`): on Debian and its descendants, as root. Where nothing is missing it does nothing and needs no rights.
 set -eu
 
 BUILD='gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
 TESTS='check curl libsubunit-dev python3 clang clang-format cppcheck shellcheck procps util-linux'
 SERVERS='memcached prometheus'
 CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools chromium'
+SERVICES='memcached prometheus postgresql-15 nginx-light nutcracker' # each brings one of its name, without what follows the -
+MATRIX='memcached util-linux python3 python3-pymemcache python3-memcache python3-pylibmc python3-binary-memcached python3-swift
+ python3-django libmemcached-tools php-cli php-memcached php-memcache ruby ruby-dalli libcache-memcached-perl
+ libcache-memcached-fast-perl golang-go golang-github-bradfitz-gomemcache-dev openjdk-17-jdk-headless libspymemcached-java
+ postgresql-15 postgresql-15-pgmemcache nginx-light nutcracker'
 
 fail() {
     echo "install-deps: $*" >&2
@@ -46,9 +51,9 @@ hold_services() {
 
 # Nor shall a service that only the tests brought here (for its program) start with the machine.
 disable_services() {
-    for service in $SERVERS; do
+    for package in $SERVICES; do
         case " $missing" in
-        *" $service "*) update-rc.d "$service" disable >/dev/null 2>&1 || true ;;
+        *" $package "*) update-rc.d "${package%-*}" disable >/dev/null 2>&1 || true ;;
         esac
     done
 }
@@ -56,7 +61,8 @@ disable_services() {
 case "${1-}" in
 '') wanted=$BUILD ;;
 --tests) wanted="$BUILD $TESTS $SERVERS $CLIENTS" ;;
-*) fail "usage: tools/install-deps.sh [--tests]" ;;
+--clients) wanted="$BUILD $MATRIX" ;;
+*) fail "usage: tools/install-deps.sh [--tests | --clients]" ;;
 esac
 
 has_program dpkg-query ||

@@ -1,16 +1,32 @@
 """What a client's checks are written with: a registry, unique keys, and three assertions."""
 import itertools
+import os
 import traceback
 
 _counter = itertools.count()
 
 
 class Target:
-    """The server that a check talks to."""
+    """The server that a check talks to; in the matrix also the others that it can have.
 
-    def __init__(self, host, port):
-        self.host, self.port = host, port
+    servers: three addresses on IPv4, the first of them `address`; servers6: the same three on IPv6; dead: an address at
+    which nobody listens; path: the Unix socket of one more server.
+    """
+
+    def __init__(self, host, port, protocol="text"):
+        self.host, self.port, self.protocol = host, port, protocol
         self.address = f"{host}:{port}"
+        self.servers, self.servers6, self.dead, self.path = [self.address], [], None, None
+
+    @classmethod
+    def from_environment(cls):
+        """The target of a program that the matrix has started."""
+        servers = os.environ["MATRIX_SERVERS"].split(",")
+        host, port = servers[0].rsplit(":", 1)
+        target = cls(host, int(port), os.environ["MATRIX_PROTOCOL"])
+        target.servers, target.servers6 = servers, os.environ["MATRIX_SERVERS6"].split(",")
+        target.dead, target.path = os.environ["MATRIX_DEAD"], os.environ["MATRIX_PATH"]
+        return target
 
     @staticmethod
     def key(word="key"):
@@ -35,10 +51,11 @@ class Suite:
 
     def run(self, target):
         """[(name, None, what went wrong or Differs), ...] against one server."""
-        return [(check.__name__, _outcome(check, target)) for check in self.checks]
+        return [(check.__name__, outcome(check, target)) for check in self.checks]
 
 
-def _outcome(check, target):
+def outcome(check, target):
+    """None, or what went wrong as text, or the Differs that the check raised."""
     try:
         check(target)
         return None

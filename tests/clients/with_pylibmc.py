@@ -1,4 +1,4 @@
-"""pylibmc: libmemcached from Python, in the text protocol."""
+"""pylibmc: libmemcached from Python, in the text protocol or, in the matrix, in the binary one."""
 import time
 
 import pylibmc
@@ -9,8 +9,9 @@ suite = Suite("pylibmc")
 
 
 def client(target, **behaviors):
-    return pylibmc.Client([target.address], binary=False, behaviors={"tcp_nodelay": True, "receive_timeout": 5000000,
-                                                                     "send_timeout": 5000000, **behaviors})
+    return pylibmc.Client([target.address], binary=target.protocol == "binary",
+                          behaviors={"tcp_nodelay": True, "receive_timeout": 2000000, "send_timeout": 2000000,
+                                     **behaviors})
 
 
 @suite.check
@@ -63,7 +64,10 @@ def value_over_the_limit_is_refused(target):
 @suite.check
 def add_and_replace_ask_first(target):
     c, key = client(target), target.key()
-    true(not c.replace(key, 0))
+    if target.protocol == "binary":
+        raises(pylibmc.NotFound, c.replace, key, 0)
+    else:
+        true(not c.replace(key, 0))
     true(c.add(key, 1))
     true(not c.add(key, 2))
     true(c.replace(key, 3))

@@ -1,4 +1,4 @@
-"""libmemcached-tools: the command line programs, in the text protocol."""
+"""libmemcached-tools: the command line programs, in the text protocol and, in the matrix, in the binary one."""
 import functools
 import os
 import re
@@ -11,11 +11,13 @@ from pymemcache.client.base import Client
 from harness import Differs, Suite, equal, true
 
 suite = Suite("libmemcached-tools")
+binary_suite = Suite("libmemcached-tools, binary")
 
 
 def run(target, program, *arguments):
     """(exit status, standard output) of a program pointed at the server."""
-    done = subprocess.run([program, f"--servers={target.address}", *arguments], capture_output=True, timeout=60,
+    protocol = ["--binary"] if target.protocol == "binary" else []
+    done = subprocess.run([program, f"--servers={target.address}", *protocol, *arguments], capture_output=True, timeout=20,
                           check=False)
     return done.returncode, done.stdout
 
@@ -104,11 +106,11 @@ def memcflush_empties(target):
 
 
 @functools.lru_cache(maxsize=None)
-def _memccapable(host, port):
+def _memccapable(host, port, protocol):
     """{test: whether it passed}; one run, since its tests are made to follow each other."""
-    done = subprocess.run(["memccapable", "-h", host, "-p", str(port), "-t", "10", "-a"], capture_output=True, timeout=120,
-                          check=False)
-    found = re.findall(r"(ascii .{34})(\[pass\])?", done.stdout.decode(errors="replace"))  # names are padded
+    done = subprocess.run(["memccapable", "-h", host, "-p", str(port), "-t", "10", f"-{protocol[0]}"], capture_output=True,
+                          timeout=120, check=False)
+    found = re.findall(rf"({protocol} .{{{40 - len(protocol) - 1}}})(\[pass\])?", done.stdout.decode(errors="replace"))
     return {name.strip(): bool(verdict) for name, verdict in found}
 
 
@@ -116,7 +118,7 @@ def _capable(name):
     """One test of memccapable as a check of its own."""
 
     def check(target):
-        results = _memccapable(target.host, target.port)
+        results = _memccapable(target.host, target.port, name.split()[0])
         if name not in results:
             raise AssertionError(f"memccapable did not get to it, only to {sorted(results)}")
         if not results[name] and name.startswith("ascii delete"):
@@ -145,3 +147,12 @@ for _command in ("version", "quit", "verbosity", "set", "set noreply", "get", "g
                  "add noreply", "replace", "replace noreply", "cas", "cas noreply", "delete", "delete noreply", "incr",
                  "incr noreply", "decr", "decr noreply", "append", "append noreply", "prepend", "prepend noreply", "stat"):
     suite.check(_capable("ascii " + _command))
+BINARY = ("noop", "quit", "quitq", "set", "setq", "flush", "flushq", "add", "addq", "replace", "replaceq", "delete", "deleteq", "get",
+          "getq", "getk", "getkq", "incr", "incrq", "decr", "decrq", "version", "append", "appendq", "prepend", "prependq",
+          "stat")
+for _check in suite.checks:
+    # memcdump stands on a text command, and memcping --binary fails on memcached as well.
+    if "ascii" not in _check.__name__ and _check.__name__ not in ("memcdump_lists_the_keys", "memcping_finds_the_server"):
+        binary_suite.check(_check)
+for _command in BINARY:
+    binary_suite.check(_capable("binary " + _command))

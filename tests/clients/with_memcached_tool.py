@@ -1,0 +1,71 @@
+"""memcached-tool, the Perl program that comes with memcached: tables of figures, and dumps of all keys."""
+import subprocess
+
+from pymemcache.client.base import Client
+
+from harness import Suite, equal, true
+
+suite = Suite("memcached-tool")
+PROGRAM = "/usr/share/memcached/scripts/memcached-tool"
+
+
+def tool(address, *arguments):
+    """The lines that it prints."""
+    done = subprocess.run([PROGRAM, address, *arguments], capture_output=True, timeout=5, check=False, text=True)
+    equal(done.returncode, 0)
+    return done.stdout.splitlines()
+
+
+def fill(target, count, expire=0):
+    client = Client((target.host, target.port), timeout=5, default_noreply=False)
+    keys = [target.key() for _ in range(count)]
+    client.set_many({key: b"value of " + key.encode() for key in keys}, expire=expire, noreply=False)
+    return keys
+
+
+@suite.check
+def display_has_a_row_a_class(target):
+    fill(target, 50)
+    lines = tool(target.address)
+    true(lines[0].split()[:3] == ["#", "Item_Size", "Max_age"])
+    true(any(int(line.split()[4]) >= 50 for line in lines[1:]))
+
+
+@suite.check
+def stats_and_settings_are_tables(target):
+    for mode, name in (("stats", "curr_items"), ("settings", "maxbytes")):
+        lines = tool(target.address, mode)
+        true("Field" in lines[0])
+        true(any(line.split()[0] == name for line in lines[1:]))
+
+
+@suite.check
+def sizes_answers(target):
+    true("Size" in tool(target.address, "sizes")[0])
+
+
+@suite.check
+def unix_socket_is_asked(target):
+    true(any(line.split()[0] == "pid" for line in tool(target.path, "stats")[1:]))
+
+
+@suite.check
+def keys_lists_every_key(target):
+    keys = fill(target, 30, expire=1000)
+    listed = {line.split()[0].removeprefix("key=") for line in tool(target.address, "keys") if line.startswith("key=")}
+    equal(set(keys) - listed, set())
+
+
+@suite.check
+def keys_stops_at_the_limit(target):
+    fill(target, 30)
+    equal(sum(line.startswith("key=") for line in tool(target.address, "keys", "5")), 5)
+
+
+@suite.check
+def dump_prints_commands_that_store_again(target):
+    keys = fill(target, 30)
+    lines = tool(target.address, "dump")
+    for key in keys:
+        at = next(i for i, line in enumerate(lines) if line.startswith(f"add {key} "))
+        equal(lines[at + 1], f"value of {key}")
