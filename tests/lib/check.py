@@ -25,6 +25,7 @@ SUITES = [
     ("server (TSan)", ["SANITIZE=thread", "server-check"]),
     ("admin", ["admin-check"]),
     ("admin (ASan, UBSan)", ["SANITIZE=address", "admin-check"]),
+    ("soak (20 s)", ["soak", "SECONDS=20"]),
     ("transcripts", ["transcripts"]),
     ("transcripts (ASan, UBSan)", ["SANITIZE=address", "transcripts"]),
     ("clients", ["clients-check"]),

@@ -45,11 +45,21 @@ class Changing:
         self.text = change.text
 
     def read(self, stream, sent):
+        """Believes that it was done where no reply is wanted; `doubt` takes that back."""
         reply = b"" if self.change.noreply else stream.line()
+        self.before = self.change.key.candidates
         self.change.settle(reply, sent, time.monotonic())
+
+    def doubt(self):
+        key = self.change.key
+        key.candidates = list(dict.fromkeys(key.candidates + self.before))
 
     def lost(self, now):
         self.change.lost(now)
+
+
+def unanswered(command):
+    return isinstance(command, Changing) and command.change.noreply
 
 
 class Flush:
@@ -270,7 +280,7 @@ class Client:
         """Commands to send together."""
         if self.large:
             batch, self.large = [self.large], None
-            return batch
+            return batch + [Plain(b"version")]
         batch, size = [], 0
         for _ in range(self.random.randint(1, BATCH_MAX)):
             command = self.draw_command()
@@ -279,7 +289,7 @@ class Client:
                 self.large = command  # by itself, so that neither side waits for the other to read
                 break
             batch.append(command)
-        return batch
+        return batch + [Plain(b"version")]  # the last one has an answer
 
     # ---- the run ----
 
@@ -302,6 +312,10 @@ class Client:
         except OSError:
             self.tally.add("broken", 1)
             self.disconnect()
+            first = done  # nothing proves that what wants no reply was done, unless a reply came after it
+            while first > 0 and unanswered(batch[first - 1]):
+                first -= 1
+                batch[first].doubt()
             for command in batch[done:]:
                 command.lost(time.monotonic())
 

@@ -143,8 +143,10 @@ class Store(Change):
         elif reply == b"NOT_STORED" and self.mode in ("add", "replace", "append", "prepend"):
             if self.mode == "add" and self.key.absent():
                 self.key.lie("add found it there")
-            if self.mode != "add":
+            if self.mode == "replace":
                 self.key.miss()
+            elif self.mode != "add" and None not in self.key.candidates:
+                self.key.candidates.append(None)  # or it was there, and would have become too large
         elif reply == b"EXISTS" and self.mode == "cas":
             self.key.candidates = [c for c in self.key.items() if c.cas != self.wanted.cas] or \
                 self.key.lie("cas found it changed")
