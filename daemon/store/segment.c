@@ -383,7 +383,9 @@ unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsi
     lock_acquire(&store->segments_lock);
     uint32_t id = count_get(&store->fifo[pool].head);
     for (; id != SEGMENT_NONE && count < max; id = store->segments[id].next)
-        ids[count++] = id;
+        /* Pinned ones may not keep those behind them from being evicted. A share of all at most is. */
+        if (count_get(&store->segments[id].pins) == 0)
+            ids[count++] = id;
     lock_release(&store->segments_lock);
     return count;
 }

@@ -51,7 +51,8 @@ struct segment {
     _Atomic uint32_t serial;     /* the number of the taking: the order of segments by age */
     _Atomic uint32_t generation; /* how often it was put to use: cells of earlier ones are void */
     _Atomic uint8_t pool;
-    uint8_t drain_mode; /* of a CLAIMED one: how it is to be emptied */
+    uint8_t drain_mode;         /* of a CLAIMED one: how it is to be emptied */
+    _Atomic uint32_t read_pins; /* of `pins`, those of values being sent */
 };
 _Static_assert(sizeof(struct segment) == 64, "a header is one cache line");
 
@@ -82,7 +83,7 @@ unsigned segment_collect(struct store *store);
 void segment_settle(struct store *store);
 /* Gives up one free segment for other uses of its memory. */
 bool segment_retire_one(struct store *store);
-/* The ids at the head of a pool's FIFO list. */
+/* The ids at the head of a pool's FIFO list, those passed by that are pinned. */
 unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max);
 /* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
  * to do. */

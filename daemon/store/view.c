@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define PINNED_SHARE 8u /* of the memory may be held by pins, counted in values' bytes */
+#define PINNED_SHARE 8u /* of the memory may be held by pins, each segment counted once */
 
 static size_t large_part(const struct store *store, const struct large *large, size_t offset,
                          const char **data, uint64_t *location)
@@ -92,12 +92,28 @@ struct store_pin {
     struct pin_part part[];
 };
 
-static void pin_part_take(struct store_pin *pin, const char *data, size_t size, uint64_t location)
+/* What pins hold back is segments, each of which counts once, however many values in it are being sent. */
+static void segment_pin(struct store *store, struct segment *segment)
 {
-    struct segment *segment = segment_of(pin->store, location);
+    if (atomic_fetch_add_explicit(&segment->read_pins, 1, memory_order_relaxed) == 0)
+        atomic_fetch_add_explicit(&store->pinned_size, segment_size(store), memory_order_relaxed);
     /* Relaxed: the owner is online with a view, so the segment cannot be freed before its next quiescent
      * state, which the maintainer acquires before it looks at pins. */
     atomic_fetch_add_explicit(&segment->pins, 1, memory_order_relaxed);
+}
+
+static void segment_unpin(struct store *store, struct segment *segment)
+{
+    if (atomic_fetch_sub_explicit(&segment->read_pins, 1, memory_order_relaxed) == 1)
+        atomic_fetch_sub_explicit(&store->pinned_size, segment_size(store), memory_order_relaxed);
+    /* Release pairs with the acquire of segment_collect: our reads are over before the segment is reused. */
+    atomic_fetch_sub_explicit(&segment->pins, 1, memory_order_release);
+}
+
+static void pin_part_take(struct store_pin *pin, const char *data, size_t size, uint64_t location)
+{
+    struct segment *segment = segment_of(pin->store, location);
+    segment_pin(pin->store, segment);
     pin->part[pin->part_count++] = (struct pin_part){data, size, segment};
 }
 
@@ -119,36 +135,25 @@ static void pin_take_all(struct store_pin *pin, const struct store_view *view)
     }
 }
 
-static bool pinned_take(struct store *store, size_t size)
+static bool pins_exceed_share(const struct store *store)
 {
     uint64_t limit = atomic_load_explicit(&store->limit_size, memory_order_relaxed) / PINNED_SHARE;
-    if (atomic_fetch_add_explicit(&store->pinned_size, size, memory_order_relaxed) + size <= limit)
-        return true;
-    atomic_fetch_sub_explicit(&store->pinned_size, size, memory_order_relaxed);
-    return false;
-}
-
-/* What a pin may hold back: whole segments, of which each part counts one. */
-static size_t pinned_size(const struct store *store, size_t part_count)
-{
-    return part_count << store->segment_shift;
+    return atomic_load_explicit(&store->pinned_size, memory_order_relaxed) > limit;
 }
 
 struct store_pin *store_pin(struct store_thread *thread, const struct store_view *view)
 {
-    struct store *store = thread->store;
     const struct item *item = view->item;
     size_t count = (item_flags(item) & ITEM_LARGE) ? item_large(item)->count : 1;
-    if (!pinned_take(store, pinned_size(store, count)))
-        return NULL;
     struct store_pin *pin = malloc(sizeof *pin + count * sizeof(struct pin_part));
-    if (!pin) {
-        atomic_fetch_sub_explicit(&store->pinned_size, pinned_size(store, count), memory_order_relaxed);
+    if (!pin)
         return NULL;
-    }
-    *pin = (struct store_pin){.store = store, .size = view->size};
+    *pin = (struct store_pin){.store = thread->store, .size = view->size};
     pin_take_all(pin, view);
-    return pin;
+    if (!pins_exceed_share(thread->store))
+        return pin;
+    store_unpin(pin);
+    return NULL;
 }
 
 size_t store_pin_part(const struct store_pin *pin, size_t offset, const char **data)
@@ -165,10 +170,7 @@ size_t store_pin_part(const struct store_pin *pin, size_t offset, const char **d
 
 void store_unpin(struct store_pin *pin)
 {
-    struct store *store = pin->store;
-    /* Release pairs with the acquire of segment_collect: our reads are over before the segment is reused. */
     for (size_t i = 0; i < pin->part_count; i++)
-        atomic_fetch_sub_explicit(&pin->part[i].segment->pins, 1, memory_order_release);
-    atomic_fetch_sub_explicit(&store->pinned_size, pinned_size(store, pin->part_count), memory_order_relaxed);
+        segment_unpin(pin->store, pin->part[i].segment);
     free(pin);
 }

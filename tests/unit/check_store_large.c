@@ -213,6 +213,74 @@ START_TEST(a_pinned_large_value_stays_while_it_is_replaced)
 }
 END_TEST
 
+static struct store_pin *pin_key(struct fixture *f, const char *name)
+{
+    struct store_view view;
+    struct store_key key = fixture_key(f, name);
+    ck_assert_int_eq(store_get(f->thread, &key, &view, NULL), RESULT_HIT);
+    return store_pin(f->thread, &view);
+}
+
+START_TEST(many_readers_of_one_value_pin_its_segments_once)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_usage usage;
+    struct store_pin *pins[200];
+    char *bytes = pattern(MIB, 8);
+    set_bytes(&f, "k", bytes, 1000000, 0);
+    store_usage_read(f.store, &usage);
+    for (unsigned i = 0; i < 200; i++) {
+        pins[i] = pin_key(&f, "k");
+        ck_assert_ptr_nonnull(pins[i]);
+        ck_assert_uint_le(fixture_metric(&f, METRIC_pinned_bytes), 1000000 + 2 * usage.segment_size);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        ck_assert_uint_gt(fixture_metric(&f, METRIC_pinned_bytes), 0);
+        store_unpin(pins[i]);
+    }
+    ck_assert_uint_eq(fixture_metric(&f, METRIC_pinned_bytes), 0);
+    free(bytes);
+    fixture_close(&f);
+}
+END_TEST
+
+/* The oldest segments are all pinned: those behind them have to go, and what is pinned stays as it was. */
+START_TEST(pins_take_their_share_and_eviction_goes_on_behind_them)
+{
+    enum { COUNT = 50 };
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_pin *pins[COUNT];
+    char name[24], *bytes = pattern(MIB + 500, 8);
+    unsigned pinned = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "k%u", i);
+        ck_assert_int_eq(set_bytes(&f, name, bytes + i, 1000000, 0), RESULT_STORED);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "k%u", i);
+        pins[i] = pin_key(&f, name);
+        pinned += pins[i] != NULL;
+        ck_assert_uint_le(fixture_metric(&f, METRIC_pinned_bytes), 64 * MIB / 8);
+    }
+    ck_assert_uint_ge(pinned, 6);
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        ck_assert_int_eq(set_bytes(&f, name, bytes + i, 1000000, 0), RESULT_STORED);
+        ck_assert(has_bytes(&f, name, bytes + i, 1000000));
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        const char *data;
+        for (size_t at = 0, part; pins[i] && (part = store_pin_part(pins[i], at, &data)) > 0; at += part)
+            ck_assert(memcmp(data, bytes + i + at, part) == 0);
+        if (pins[i])
+            store_unpin(pins[i]);
+    }
+    ck_assert_uint_eq(fixture_metric(&f, METRIC_pinned_bytes), 0);
+    free(bytes);
+    fixture_close(&f);
+}
+END_TEST
+
 /* ---- staging ---- */
 
 static bool stage_fill(struct store_staging *staging, const char *bytes, size_t size)
@@ -341,6 +409,8 @@ int main(void)
     tcase_add_test(tcase, a_large_value_is_touched_in_place);
     tcase_add_test(tcase, append_turns_a_small_value_into_a_large_one);
     tcase_add_test(tcase, a_pinned_large_value_stays_while_it_is_replaced);
+    tcase_add_test(tcase, many_readers_of_one_value_pin_its_segments_once);
+    tcase_add_test(tcase, pins_take_their_share_and_eviction_goes_on_behind_them);
     tcase_add_test(tcase, a_staged_body_is_stored_and_its_charge_given_back);
     tcase_add_test(tcase, memory_of_a_body_done_with_serves_the_next_within_bounds);
     tcase_add_test(tcase, half_sent_bodies_cost_little_and_full_ones_at_most_a_quarter);
