@@ -85,6 +85,7 @@ static enum next_round maintain_round(struct store *store)
     more |= flush_sweep(store);
     more |= index_resize(store);
     more |= compact_nearly_dead(store);
+    more |= compact_wasteful(store);
     more |= evict_to_reserve(store);
     more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
     bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0 ||

@@ -59,6 +59,7 @@ static struct item *drain_reserve(struct drain *drain, const struct record *reco
     if (!copy)
         return NULL;
     drain->copied_size += size;
+    drain->store->copied_size += size;
     metrics_add(drain->thread->block, METRIC_copied_bytes, size);
     return copy;
 }

@@ -27,6 +27,17 @@ struct lane {
     _Atomic uint32_t segment; /* under spin; read as a hint without it */
 };
 
+/* What the maintainer means to compact. */
+struct compaction {
+    uint64_t written_size; /* by all threads when it last looked */
+    int64_t slot_balance;  /* the same of items */
+    uint32_t looked_s;
+    uint32_t at;            /* next segment id */
+    unsigned below;         /* percent: segments of which less is alive are compacted; 0: none */
+    uint64_t promised_size; /* of what is claimed and not copied yet */
+    bool settled;           /* nothing to do until something is written or deleted */
+};
+
 struct store {
     /* Read by every operation; written at creation, or rarely. */
     char *segment_base;
@@ -77,6 +88,7 @@ struct store {
     /* Under STORE_THREADS. */
     struct lock threads_lock;
     struct store_thread *threads;
+    uint64_t written_gone;     /* bytes; as the next */
     int64_t slot_balance_gone; /* of threads that are no more */
     unsigned thread_serial;
 
@@ -85,6 +97,8 @@ struct store {
     struct store_thread *reclaimer; /* counts for whoever holds the lock */
     unsigned survivor_run;          /* segments drained of late of which nearly all survived */
     bool crowded;                   /* compacting found no room of late: evict first */
+    uint64_t copied_size;           /* of items kept while segments were emptied */
+    struct compaction compaction;
     uint32_t sample_at;             /* next segment id to look at for compaction */
     bool expiry_missed;             /* some could not be freed yet */
     uint32_t expiry_scan_at;        /* next segment id to look at for expiry */
@@ -116,6 +130,7 @@ struct store_thread {
     struct store *store;                 /* borrowed */
     struct metrics_block *block;         /* borrowed */
     uint64_t seq, seq_end;               /* the rest of its batch */
+    _Atomic uint64_t written_size;       /* bytes of records it published; single writer */
     _Atomic int64_t slot_balance;        /* items it published less those it unlinked; single writer */
     uint32_t inserts;                    /* since the maintainer was last told */
     unsigned lane;
@@ -163,12 +178,20 @@ uint64_t epoch_advance(struct store *store);
 bool epoch_passed(struct store *store, uint64_t epoch);
 uint64_t thread_next_seq(struct store_thread *thread);
 int64_t threads_slot_balance(struct store *store);
+uint64_t threads_written_size(struct store *store);
 
 static inline void thread_count_slot(struct store_thread *thread, int64_t n)
 {
     /* A single-writer add; partner: the relaxed loads of threads_slot_balance. */
     int64_t balance = atomic_load_explicit(&thread->slot_balance, memory_order_relaxed);
     atomic_store_explicit(&thread->slot_balance, balance + n, memory_order_relaxed);
+}
+
+static inline void thread_count_written(struct store_thread *thread, size_t size)
+{
+    /* The same; partner: threads_written_size. */
+    uint64_t written = atomic_load_explicit(&thread->written_size, memory_order_relaxed);
+    atomic_store_explicit(&thread->written_size, written + size, memory_order_relaxed);
 }
 
 /* ---- flush.c ---- */
@@ -235,6 +258,9 @@ bool compact_claim(struct store *store, unsigned least);
 /* Takes segments back of which next to nothing is alive, so that a few keys that are written over and over
  * hold a few segments and not all of -m. True when there may be more. */
 bool compact_nearly_dead(struct store *store);
+/* Takes dead bytes back while memory is not short: of the cheapest segments, and never copying more than
+ * about half as many bytes as were written. True when there may be more. */
+bool compact_wasteful(struct store *store);
 
 /* ---- expire.c ---- */
 /* Frees segments whose items have all expired, a few at a time; true when there is more to do. */

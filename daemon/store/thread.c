@@ -87,6 +87,7 @@ void store_thread_destroy(struct store_thread *thread)
     struct store *store = thread->store;
     ASSERT(atomic_load_explicit(&thread->epoch, memory_order_relaxed) == 0);
     lock_acquire(&store->threads_lock);
+    store->written_gone += atomic_load_explicit(&thread->written_size, memory_order_relaxed);
     store->slot_balance_gone += atomic_load_explicit(&thread->slot_balance, memory_order_relaxed);
     if (thread->prev)
         thread->prev->next = thread->next;
@@ -99,6 +100,16 @@ void store_thread_destroy(struct store_thread *thread)
     free(thread->visit);
     recycler_destroy(thread->recycler);
     free(thread);
+}
+
+uint64_t threads_written_size(struct store *store)
+{
+    lock_acquire(&store->threads_lock);
+    uint64_t sum = store->written_gone;
+    for (const struct store_thread *t = store->threads; t; t = t->next)
+        sum += atomic_load_explicit(&t->written_size, memory_order_relaxed);
+    lock_release(&store->threads_lock);
+    return sum;
 }
 
 int64_t threads_slot_balance(struct store *store)

@@ -168,6 +168,7 @@ static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, co
     uint64_t before = slot_load(slot);
     unsigned freq = old ? slot_freq(before) : 0;
     live_count_item(store, pending->item, pending->location, 1);
+    thread_count_written(thread, item_counted_size(pending->key.size, pending->value_size));
     slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq));
     if (condition->same_item) {
         live_count_item(store, old, slot_location(before), -1);
