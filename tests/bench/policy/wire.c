@@ -11,7 +11,6 @@
  * pass in one of the clock and times to live shrink alike; without, requests follow each other at once.
  *
  * Output: one line of JSON; "parts" counts [gets, misses] of each twentieth of the stream. */
-#include "../process.h"
 #include "stream.h"
 #include "wire_link.h"
 
@@ -35,7 +34,6 @@ struct wire_options {
     const char *host, *port, *stream_path; /* borrowed from argv */
     unsigned batch;
     double speed; /* seconds of the stream in one of the clock; 0: as fast as it goes */
-    int server_pid;
 };
 
 struct wire_tally {
@@ -304,16 +302,13 @@ static void replay(struct wire *wire)
 static void report(const struct wire *wire)
 {
     const struct wire_tally *t = &wire->tally;
-    struct process_cost cost = {0};
-    if (wire->options.server_pid && !process_cost_read(wire->options.server_pid, &cost))
-        fprintf(stderr, "wire: no process %d\n", wire->options.server_pid);
     printf("{\"seconds\":%.2f,\"batches\":%llu,\"gets\":%llu,\"misses\":%llu,\"sets\":%llu,\"deletes\":%llu,",
            (double)(now_ms() - wire->start_ms) / 1e3, (unsigned long long)wire->batch_count,
            (unsigned long long)t->gets, (unsigned long long)t->misses, (unsigned long long)t->sets,
            (unsigned long long)t->deletes);
-    printf("\"refused\":%llu,\"wrong\":%llu,\"late\":%llu,\"lag_ms_max\":%u,\"rss_bytes\":%llu,\"parts\":[",
+    printf("\"refused\":%llu,\"wrong\":%llu,\"late\":%llu,\"lag_ms_max\":%u,\"parts\":[",
            (unsigned long long)t->refused, (unsigned long long)t->wrong, (unsigned long long)t->late,
-           wire->lag_ms_max, (unsigned long long)cost.rss_size);
+           wire->lag_ms_max);
     for (unsigned i = 0; i < PART_COUNT; i++)
         printf("%s[%llu,%llu]", i ? "," : "", (unsigned long long)t->part_gets[i],
                (unsigned long long)t->part_misses[i]);
@@ -322,24 +317,22 @@ static void report(const struct wire *wire)
 
 static bool options_parse(struct wire_options *options, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"host", required_argument, NULL, 'h'},       {"port", required_argument, NULL, 'p'},
-        {"batch", required_argument, NULL, 'b'},      {"speed", required_argument, NULL, 's'},
-        {"server-pid", required_argument, NULL, 'i'}, {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"host", required_argument, NULL, 'h'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"batch", required_argument, NULL, 'b'},
+                                          {"speed", required_argument, NULL, 's'},
+                                          {NULL, 0, NULL, 0}};
     *options = (struct wire_options){.host = "127.0.0.1", .port = "11211", .batch = 64};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         options->host = c == 'h' ? optarg : options->host;
         options->port = c == 'p' ? optarg : options->port;
         options->batch = c == 'b' ? (unsigned)strtoul(optarg, NULL, 10) : options->batch;
         options->speed = c == 's' ? strtod(optarg, NULL) : options->speed;
-        options->server_pid = c == 'i' ? (int)strtol(optarg, NULL, 10) : options->server_pid;
         if (c == '?')
             return false;
     }
     if (optind != argc - 1 || options->batch == 0 || options->batch > BATCH_MAX || options->speed < 0) {
-        fprintf(stderr,
-                "usage: wire [--host H] [--port P] [--batch 1..%u] [--speed S] [--server-pid N] STREAM\n",
-                BATCH_MAX);
+        fprintf(stderr, "usage: wire [--host H] [--port P] [--batch 1..%u] [--speed S] STREAM\n", BATCH_MAX);
         return false;
     }
     options->stream_path = argv[optind];
