@@ -56,12 +56,21 @@ static void band_sample(struct exposition *to, unsigned band, const char *labels
     exposition_sample(to, text, value, 1);
 }
 
+/* A command that has not met an item of the band yet, get aside: seven lines for each band, most of them 0,
+ * would be a fifth of the page. */
+static bool is_idle_command(unsigned id, const struct metric_row *row, uint64_t value)
+{
+    return value == 0 && *row->labels != '\0' && id != BAND_get_hits;
+}
+
 static void band_samples(struct exposition *to, unsigned band)
 {
     for (unsigned id = 0; id < BAND_METRIC_COUNT; id++) {
         const struct metric_row *row = metrics_band_row((enum band_metric)id);
-        if (row->family != NULL && strcmp(row->family, to->family->name) == 0)
-            band_sample(to, band, row->labels, to->snapshot.band[band][id]);
+        uint64_t value = to->snapshot.band[band][id];
+        if (row->family != NULL && strcmp(row->family, to->family->name) == 0 &&
+            !is_idle_command(id, row, value))
+            band_sample(to, band, row->labels, value);
     }
 }
 
@@ -209,9 +218,7 @@ static void pair_labels(const struct exposition *to, unsigned command, unsigned 
              metrics_command_name(to->metrics, command), result_label((enum result)result));
 }
 
-/* Calls `write` for each pair that has occurred. */
-static void each_pair(struct exposition *to, void (*write)(struct exposition *to, const char *labels,
-                                                           unsigned command, unsigned result))
+SOURCE(requests)
 {
     for (unsigned command = 0; command < metrics_command_count(to->metrics); command++)
         for (unsigned result = 0; result < RESULT_COUNT; result++) {
@@ -219,39 +226,44 @@ static void each_pair(struct exposition *to, void (*write)(struct exposition *to
             if (to->snapshot.request[command][result] == 0)
                 continue;
             pair_labels(to, command, result, labels);
-            write(to, labels, command, result);
+            exposition_sample(to, labels, to->snapshot.request[command][result], 1);
         }
-}
-
-static void write_requests(struct exposition *to, const char *labels, unsigned command, unsigned result)
-{
-    exposition_sample(to, labels, to->snapshot.request[command][result], 1);
-}
-
-SOURCE(requests)
-{
-    each_pair(to, write_requests);
 }
 
 #define US(n) ((n)*1000ull)
 #define MS(n) ((n)*1000000ull)
-static const uint64_t latency_limits[] = {US(5),   US(10),  US(20), US(50), US(100),
-                                          US(200), US(500), MS(1),  MS(5),  MS(100)};
+static const uint64_t latency_limits[] = {US(5), US(20), US(50), US(200), MS(1), MS(5), MS(100)};
 
-static void write_latency(struct exposition *to, const char *labels, unsigned command, unsigned result)
+/* How long refusing a bad request took helps nobody, nor how long `stats` took, or another command that only
+ * answers OK. */
+static bool latency_add(const struct exposition *to, unsigned command, unsigned result,
+                        struct histogram *histogram)
 {
-    static const struct exposition_limits limits = {latency_limits, COUNT_OF(latency_limits), NS_PER_S};
-    struct histogram histogram;
-    /* How long refusing a bad request took helps nobody, and a client's mistakes must not swell the page. */
-    if (result_refuses((enum result)result))
-        return;
-    metrics_latency_read(to->metrics, (int)command, (int)result, &histogram);
-    exposition_histogram(to, labels, &histogram, &limits);
+    struct histogram one;
+    if (to->snapshot.request[command][result] == 0 || result == RESULT_OK ||
+        result_refuses((enum result)result))
+        return false;
+    metrics_latency_read(to->metrics, (int)command, (int)result, &one);
+    histogram_merge(histogram, &one);
+    return true;
 }
 
+/* By command alone: all requests of a turn take equally long, whatever they come to, and a dozen lines for
+ * each result would be half of the page. */
 SOURCE(latency)
 {
-    each_pair(to, write_latency);
+    static const struct exposition_limits limits = {latency_limits, COUNT_OF(latency_limits), NS_PER_S};
+    for (unsigned command = 0; command < metrics_command_count(to->metrics); command++) {
+        struct histogram histogram = {0};
+        char labels[EXPOSITION_LABELS_MAX];
+        bool any = false;
+        for (unsigned result = 0; result < RESULT_COUNT; result++)
+            any |= latency_add(to, command, result, &histogram);
+        if (!any)
+            continue;
+        exposition_label(labels, "command", metrics_command_name(to->metrics, command));
+        exposition_histogram(to, labels, &histogram, &limits);
+    }
 }
 
 /* ---- distributions ---- */

@@ -163,16 +163,16 @@ START_TEST(a_histogram_is_cumulative_and_ends_with_all)
 {
     request(RESULT_HIT, 3, 30000);
     request(RESULT_HIT, 2, 900000);
-    request(RESULT_HIT, 1, 5000000000);
+    request(RESULT_MISS, 1, 5000000000); /* all results of a command together */
     render();
     expect("# TYPE vitrine_command_duration_seconds histogram");
-    expect("vitrine_command_duration_seconds_bucket{command=\"get\",result=\"hit\",le=\"5e-06\"} 0");
-    expect("vitrine_command_duration_seconds_bucket{command=\"get\",result=\"hit\",le=\"5e-05\"} 3");
-    expect("vitrine_command_duration_seconds_bucket{command=\"get\",result=\"hit\",le=\"0.001\"} 5");
-    expect("vitrine_command_duration_seconds_bucket{command=\"get\",result=\"hit\",le=\"0.1\"} 5");
-    expect("vitrine_command_duration_seconds_bucket{command=\"get\",result=\"hit\",le=\"+Inf\"} 6");
-    expect("vitrine_command_duration_seconds_sum{command=\"get\",result=\"hit\"} 5.001890000");
-    expect("vitrine_command_duration_seconds_count{command=\"get\",result=\"hit\"} 6");
+    expect("vitrine_command_duration_seconds_bucket{command=\"get\",le=\"5e-06\"} 0");
+    expect("vitrine_command_duration_seconds_bucket{command=\"get\",le=\"5e-05\"} 3");
+    expect("vitrine_command_duration_seconds_bucket{command=\"get\",le=\"0.001\"} 5");
+    expect("vitrine_command_duration_seconds_bucket{command=\"get\",le=\"0.1\"} 5");
+    expect("vitrine_command_duration_seconds_bucket{command=\"get\",le=\"+Inf\"} 6");
+    expect("vitrine_command_duration_seconds_sum{command=\"get\"} 5.001890000");
+    expect("vitrine_command_duration_seconds_count{command=\"get\"} 6");
 }
 END_TEST
 
@@ -181,7 +181,7 @@ START_TEST(refusals_are_counted_but_not_timed)
     request(RESULT_BAD_FORMAT, 2, 30000);
     render();
     expect("vitrine_requests_total{command=\"get\",result=\"bad_format\"} 2");
-    ck_assert_ptr_null(strstr(text, "duration_seconds_count{command=\"get\",result=\"bad_format\"}"));
+    ck_assert_ptr_null(strstr(text, "duration_seconds_count{command=\"get\""));
 }
 END_TEST
 
