@@ -52,6 +52,7 @@ class Changing:
 
     def doubt(self):
         key = self.change.key
+        key.story.append("or not")
         key.candidates = list(dict.fromkeys(key.candidates + self.before))
 
     def lost(self, now):
@@ -71,7 +72,7 @@ class Flush:
             raise Lie("flush_all was refused")
         for key in self.keys:
             key.remember()
-            key.miss()
+            key.miss("flushed")
 
     def lost(self, now):
         for key in self.keys:

@@ -5,6 +5,7 @@ last commands were. None stands for no item. An item may vanish at any time (evi
 always believed, and makes None the only candidate, so that what was gone cannot come back. Everything else that a
 reply says must follow from a candidate; what does not is a Lie.
 """
+import collections
 import zlib
 from dataclasses import dataclass, replace
 
@@ -40,10 +41,11 @@ class Key:
         self.candidates = [None]
         self.before = []  # checksums of values that were its, so that a lie can be told apart
         self.last_cas = None
+        self.story = collections.deque(maxlen=16)  # what was last done to it, for who has to find out
 
     def lie(self, what):
         said = ", ".join("nothing" if c is None else describe(c.value) for c in self.candidates)
-        raise Lie(f"{self.name.decode()}: {what}; it may hold {said}")
+        raise Lie(f"{self.name.decode()}: {what}; it may hold {said}. Before: " + "; ".join(self.story))
 
     def absent(self):
         return self.candidates == [None]
@@ -58,7 +60,8 @@ class Key:
     def alive(self, version, now):
         return version is not None and (version.deadline is None or now <= version.deadline + self.slack)
 
-    def miss(self):
+    def miss(self, why="missed"):
+        self.story.append(why)
         self.candidates = [None]
 
     def remember(self):
@@ -66,6 +69,7 @@ class Key:
 
     def hit(self, value, flags, cas, now):
         """The server served this. `now` is when it was asked."""
+        self.story.append(f"hit {len(value)} bytes {value[:20]!r}")
         same = [c for c in self.items() if c.value == value and c.flags == flags]
         if not same:
             old = " (an older value of its own)" if zlib.crc32(value) in self.before else ""
@@ -101,12 +105,14 @@ class Change:
     def lost(self, now):
         """It was sent, and nobody knows whether it was carried out."""
         self.key.remember()
+        self.key.story.append(f"lost {self.text[:40]!r}")
         changed = [self.after(c, now) for c in self.key.candidates]
         self.key.candidates = list(dict.fromkeys(self.key.candidates + changed))
 
     def done(self, now, where=lambda version: True):
         """It was carried out, on a candidate of which `where` holds."""
         self.key.remember()
+        self.key.story.append(f"done {self.text[:40]!r}")
         before = [c for c in self.key.candidates if where(c)]
         if not before:
             self.key.lie(f"{self.text[:60]!r} succeeded")
@@ -154,7 +160,7 @@ class Store(Change):
             self.key.miss()
         elif reply.startswith(b"SERVER_ERROR out of memory"):
             if self.mode == "set":
-                self.key.miss()  # the old value is gone too
+                self.key.miss("no memory")  # the old value is gone too
         else:
             self.key.lie(f"{self.mode} was answered {reply!r}")
 
@@ -179,7 +185,7 @@ class Delete(Change):
         if not self.noreply and reply not in (b"DELETED", b"NOT_FOUND"):
             self.key.lie(f"delete was answered {reply!r}")
         self.key.remember()
-        self.key.miss()
+        self.key.miss("deleted, noreply" if self.noreply else "deleted")
 
 
 class Touch(Change):
