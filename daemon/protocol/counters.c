@@ -89,6 +89,15 @@ void counters_record(struct protocol_thread *thread, const struct request *reque
         record_prefix(thread, request, key, outcome->result);
 }
 
+void counters_gets_record(struct protocol_thread *thread, const struct request *request,
+                          const struct counters_gets *gets)
+{
+    if (gets->hits > 0)
+        metrics_requests(thread->block, request->command, RESULT_HIT, gets->hits);
+    if (gets->misses > 0)
+        metrics_requests(thread->block, request->command, RESULT_MISS, gets->misses);
+}
+
 /* ---- deriving ---- */
 
 static void add(struct metrics_snapshot *snapshot, enum metric id, uint64_t n)

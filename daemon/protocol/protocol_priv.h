@@ -193,6 +193,25 @@ void text_reply_pinned(struct output *output, const struct request *request, con
 /* Records one outcome: the only place where a request is counted. `key` may be NULL. */
 void counters_record(struct protocol_thread *thread, const struct request *request,
                      const struct store_key *key, const struct outcome *outcome);
+
+/* The outcomes of one line of gets, added up so that the request matrix is written once. */
+struct counters_gets {
+    uint32_t hits, misses;
+};
+static inline void counters_get(struct protocol_thread *thread, struct counters_gets *gets,
+                                const struct store_key *key, const struct outcome *outcome)
+{
+    bool hit = outcome->result == RESULT_HIT;
+    gets->hits += hit;
+    gets->misses += !hit;
+    if (hit)
+        metrics_band_add(thread->block, outcome->view.band, BAND_get_hits, 1);
+    if (thread->detail)
+        prefixes_record(thread->prefixes, key->data, key->size, hit ? PREFIXES_HIT : PREFIXES_MISS);
+}
+void counters_gets_record(struct protocol_thread *thread, const struct request *request,
+                          const struct counters_gets *gets);
+
 /* Fills the classic counters from the request matrix. A metrics_probe_fn. */
 void counters_probe(void *context, struct metrics_snapshot *snapshot);
 

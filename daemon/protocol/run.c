@@ -133,17 +133,28 @@ static enum key_step value_reply(struct run *run, const struct request *request,
     return value_begin(run, request, key, view) ? KEY_IN_PIECES : KEY_NO_MEMORY;
 }
 
-static enum key_step run_key(struct run *run, const struct request *request, const struct store_key *key)
+/* Keys of get and gets are counted in `gets`, others one by one. */
+static inline enum key_step run_key(struct run *run, const struct request *request,
+                                    const struct store_key *key, struct counters_gets *gets)
 {
-    struct outcome *outcome = &run->thread->outcome;
+    struct protocol_thread *thread = run->thread;
+    struct outcome *outcome = &thread->outcome;
     if (!key_fits(run))
         return KEY_LATER;
-    command_rows[request->command].execute(run->thread, request, key, outcome);
+    const struct command_row *row = &command_rows[request->command];
+    if (row->class == CLASS_KEYS)
+        execute_get(thread, request, key, outcome);
+    else
+        row->execute(thread, request, key, outcome);
     enum key_step step = KEY_DONE;
     if (outcome->result == RESULT_HIT)
         step = value_reply(run, request, key, &outcome->view);
-    if (step == KEY_DONE || step == KEY_IN_PIECES)
-        counters_record(run->thread, request, key, outcome);
+    if (step != KEY_DONE && step != KEY_IN_PIECES)
+        return step;
+    if (row->class == CLASS_KEYS)
+        counters_get(thread, gets, key, outcome);
+    else
+        counters_record(thread, request, key, outcome);
     return step;
 }
 
@@ -178,11 +189,14 @@ static enum step keys_stop(struct run *run, const struct request *request, const
 static enum step run_keys(struct run *run, const struct request *request)
 {
     const struct store_key *key = run->thread->batch.keys + request->key_first;
-    for (const struct store_key *end = key + request->key_count; key < end; key++) {
-        enum key_step step = run_key(run, request, key);
-        if (step != KEY_DONE)
-            return keys_stop(run, request, key, step);
-    }
+    const struct store_key *end = key + request->key_count;
+    struct counters_gets gets = {0, 0};
+    enum key_step step = KEY_DONE;
+    while (key < end && (step = run_key(run, request, key, &gets)) == KEY_DONE)
+        key++;
+    counters_gets_record(run->thread, request, &gets);
+    if (step != KEY_DONE)
+        return keys_stop(run, request, key, step);
     if (request->line_follows) {
         keys_pause(run, request, request->consumed);
         return STEP_ON;
@@ -346,7 +360,9 @@ static enum step run_batch(struct run *run)
     if (run->session->requests >= run->requests_max)
         return STEP_YIELD;
     enum step step = batch_fill(run);
-    const struct batch *batch = &run->thread->batch;
+    struct batch *batch = &run->thread->batch;
+    if (step == STEP_ON && batch->key_count > 0)
+        store_hash_keys(run->thread->protocol->store, batch->keys, batch->key_count);
     if (step == STEP_ON && batch->key_count > 1)
         store_prefetch(run->thread->store, batch->keys, batch->key_count);
     for (unsigned i = 0; step == STEP_ON && i < batch->request_count; i++) {

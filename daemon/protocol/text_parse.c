@@ -1,6 +1,7 @@
 /* Classic text: one line, and the body behind it, into one struct request. Pure: reads the input, writes the
  * batch, consumes nothing. What each malformed line answers is memcached 1.6.45's. */
 #include "protocol/protocol_priv.h"
+#include "protocol/scan_priv.h"
 
 #include <string.h>
 
@@ -20,21 +21,9 @@ struct line {
 
 /* ---- tokens ---- */
 
-/* The first space in text[0..end), or end: eight bytes at a time. */
 static const char *space_find(const char *text, const char *end)
 {
-    const uint64_t ones = 0x0101010101010101ull;
-    for (; end - text >= 8; text += 8) {
-        uint64_t word;
-        memcpy(&word, text, sizeof word);
-        word ^= ones * ' ';
-        uint64_t zero = (word - ones) & ~word & (ones << 7);
-        if (zero != 0)
-            return text + __builtin_ctzll(zero) / 8;
-    }
-    while (text < end && *text != ' ')
-        text++;
-    return text;
+    return scan_for(text, end, ' ');
 }
 
 static const char *space_skip(const char *text, const char *end)
@@ -93,7 +82,7 @@ static enum parse_status refuse_body(struct request *request, enum result refusa
 static void key_add(struct text_parser *parser, struct request *request, const char *key, size_t size)
 {
     struct batch *batch = parser->batch;
-    batch->keys[batch->key_count++] = store_key(parser->protocol->store, key, size);
+    batch->keys[batch->key_count++] = (struct store_key){.data = key, .size = (uint32_t)size};
     request->key_count++;
 }
 
@@ -412,8 +401,54 @@ static struct line line_at(const char *data, const char *newline)
     return (struct line){.data = data, .end = newline - cr, .next = newline + 1};
 }
 
+/* A whole line of keys that all fit into the batch, which nearly every get is, in one pass over its bytes.
+ * False: something else, to be parsed from its beginning. */
+static bool parse_plain_keys(struct text_parser *parser, enum command command, const char *at)
+{
+    struct batch *batch = parser->batch;
+    struct store_key *key = batch->keys + batch->key_count, *keys_end = batch->keys + BATCH_KEY_MAX;
+    for (bool last = false; !last; at++) {
+        const char *word = at;
+        at = scan_either(at, parser->end, ' ', '\n');
+        if (at == parser->end)
+            return false;
+        last = *at == '\n';
+        size_t size = (size_t)(at - word);
+        size -= last && size > 0 && at[-1] == '\r';
+        if (size == 0)
+            continue;
+        if (size > STORE_KEY_SIZE_MAX || key == keys_end)
+            return false;
+        key->data = word;
+        key->size = (uint32_t)size;
+        key++;
+    }
+    unsigned count = (unsigned)(key - batch->keys) - batch->key_count;
+    if (count == 0)
+        return false;
+    struct request *request = request_open(parser, command, at);
+    request->key_count = (uint16_t)count;
+    batch->key_count += count;
+    batch->request_count++;
+    parser->at = at;
+    return true;
+}
+
+/* The two commands that are most of the traffic are told by their first bytes. */
+static bool parse_plain(struct text_parser *parser)
+{
+    size_t size = (size_t)(parser->end - parser->at);
+    if (size >= 4 && memcmp(parser->at, "get ", 4) == 0)
+        return parse_plain_keys(parser, COMMAND_get, parser->at + 4);
+    if (size >= 5 && memcmp(parser->at, "gets ", 5) == 0)
+        return parse_plain_keys(parser, COMMAND_gets, parser->at + 5);
+    return false;
+}
+
 enum parse_status text_parse(struct text_parser *parser)
 {
+    if (parse_plain(parser))
+        return PARSE_DONE;
     const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
     if (newline == NULL)
         return parse_open_line(parser);

@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "store/store_priv.h"
+#include "store/find_priv.h"
 
 #define CACHE_LINE 64u
 #define LINES_MAX  4u
@@ -22,16 +22,6 @@ static bool ghost_matches(uint64_t slot, uint64_t hash)
 {
     return (slot & SLOT_GHOST) && slot >> SLOT_TAG_SHIFT == slot_tag(hash) &&
            ((slot ^ hash) & GHOST_HASH_MASK) == 0;
-}
-
-static bool slot_may_hold(uint64_t slot, uint64_t hash)
-{
-    return slot >> SLOT_TAG_SHIFT == slot_tag(hash) && (slot & SLOT_USED);
-}
-
-static bool item_has_key(const struct item *item, const struct store_key *key)
-{
-    return item_key_size(item) == key->size && memcmp(item_key(item), key->data, key->size) == 0;
 }
 
 /* The overflow bucket that a bucket's word leads to; NULL: none. Acquire pairs with chain_extend: it is empty
@@ -102,6 +92,8 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
         uint64_t index = index_bucket_of(count, key->hash);
         struct bucket *home = &store->buckets[index];
         PERTURB(FIND_CHOSEN);
+        if (key->hint != 0 && find_in_slot(store, &home->slot[key->hint - 1], key, found))
+            return true;
         *found = (struct found){0};
         uint64_t word = atomic_load_explicit(&home->word, memory_order_acquire);
         PERTURB(FIND_BEGUN);
@@ -115,26 +107,34 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
     }
 }
 
-static void bucket_prefetch_items(const struct store *store, const struct bucket *bucket, uint64_t hash)
+/* Asks for the lines of the item that one of the bucket's slots seems to lead to, or for the overflow bucket
+ * if none does. Returns the slot's number + 1, 0: none. */
+static uint32_t bucket_prefetch_item(const struct store *store, struct bucket *bucket, uint64_t hash)
 {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t value = atomic_load_explicit(&bucket->slot[i], memory_order_relaxed);
-        if (!slot_may_hold(value, hash))
-            continue;
-        const char *item = (const char *)item_at(store, slot_location(value));
-        unsigned lines = 1 + (unsigned)(value >> SLOT_LINES_SHIFT & 3);
-        for (unsigned line = 0; line < lines; line++)
-            __builtin_prefetch(item + (size_t)line * CACHE_LINE);
+    unsigned matches = slots_match(bucket->slot, BUCKET_SLOTS, hash);
+    if (matches == 0) {
+        uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+        __builtin_prefetch(&store->overflow[word >> BUCKET_OVERFLOW_SHIFT]);
+        return 0;
     }
+    unsigned number = (unsigned)__builtin_ctz(matches);
+    uint64_t value = slot_load(&bucket->slot[number]);
+    const char *item = (const char *)item_at(store, slot_location(value));
+    unsigned lines = 1 + (unsigned)(value >> SLOT_LINES_SHIFT & 3);
+    for (unsigned line = 0; line < lines; line++)
+        __builtin_prefetch(item + (size_t)line * CACHE_LINE);
+    return number + 1;
 }
 
-void index_prefetch(const struct store *store, const struct store_key *keys, unsigned count)
+void index_prefetch(const struct store *store, struct store_key *keys, unsigned count)
 {
     uint64_t buckets = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++)
         __builtin_prefetch(&store->buckets[index_bucket_of(buckets, keys[i].hash)]);
-    for (unsigned i = 0; i < count; i++)
-        bucket_prefetch_items(store, &store->buckets[index_bucket_of(buckets, keys[i].hash)], keys[i].hash);
+    for (unsigned i = 0; i < count; i++) {
+        struct bucket *bucket = &store->buckets[index_bucket_of(buckets, keys[i].hash)];
+        keys[i].hint = bucket_prefetch_item(store, bucket, keys[i].hash);
+    }
 }
 
 /* ---- writers ---- */

@@ -115,7 +115,8 @@ void index_floor_set(struct store *store, size_t memory_size);
 
 /* Without a lock: the item of the key, whether or not it is alive; else what ghost there is. */
 bool index_find(const struct store *store, const struct store_key *key, struct found *found);
-void index_prefetch(const struct store *store, const struct store_key *keys, unsigned count);
+/* Brings the buckets, then the items of hashed keys into the cache, and sets the keys' hints. */
+void index_prefetch(const struct store *store, struct store_key *keys, unsigned count);
 
 /* The key's bucket, locked. Its chain is the caller's until index_unlock. */
 struct bucket *index_lock(struct store *store, uint64_t hash);
@@ -157,8 +158,8 @@ bool overflow_open(struct store *store, size_t memory_size_max);
 void overflow_close(struct store *store);
 uint32_t overflow_take(struct store *store); /* 0: none */
 void overflow_give(struct store *store, uint32_t index);
-/* Where many are free: moves some of those in use to lower places and gives back pages that fell empty, a piece
- * at a time. With STORE_MAINTAIN held. */
+/* Where many are free: moves some of those in use to lower places and gives back pages that fell empty, a
+ * piece at a time. With STORE_MAINTAIN held. */
 void overflow_settle(struct store *store);
 
 #endif

@@ -3,31 +3,33 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "store/store_priv.h"
-
-#define ACCESS_PERIOD_S 60u /* memcached's ITEM_UPDATE_INTERVAL */
+#include "store/find_priv.h"
+#include "store/view_priv.h"
 
 struct store_key store_key(const struct store *store, const char *data, size_t size)
 {
     ASSERT(size >= 1 && size <= STORE_KEY_SIZE_MAX);
-    return (struct store_key){data, (uint32_t)size, hash_bytes(data, size, store->hash_seed)};
+    return (struct store_key){
+        .data = data, .size = (uint32_t)size, .hash = hash_bytes(data, size, store->hash_seed)};
 }
 
-void store_prefetch(struct store_thread *thread, const struct store_key *keys, unsigned count)
+void store_hash_keys(const struct store *store, struct store_key *keys, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        keys[i].hash = hash_bytes(keys[i].data, keys[i].size, store->hash_seed);
+        keys[i].hint = 0;
+    }
+}
+
+void store_prefetch(struct store_thread *thread, struct store_key *keys, unsigned count)
 {
     ASSERT(count <= STORE_PREFETCH_MAX);
     index_prefetch(thread->store, keys, count);
 }
 
-/* Relaxed: hints about the item; a lost update shows at most an access a minute old or one unread. */
 void item_note_access(struct item *item, uint32_t now_s)
 {
-    uint32_t state = item_state(item);
-    uint32_t idle_s = (now_s - (state >> 8)) & ITEM_ACCESS_MASK;
-    if ((state & ITEM_FETCHED) && idle_s < ACCESS_PERIOD_S)
-        return;
-    uint32_t seen_s = idle_s < ACCESS_PERIOD_S ? state >> 8 : now_s & ITEM_ACCESS_MASK;
-    atomic_store_explicit(&item->state, seen_s << 8 | (state & 0xff) | ITEM_FETCHED, memory_order_relaxed);
+    item_note_read(item, now_s);
 }
 
 /* The item is there but dead: clears it away. memcached counts these two by themselves. */
@@ -64,11 +66,12 @@ enum result store_get(struct store_thread *thread, const struct store_key *key, 
     uint32_t now_s = clock_s();
     struct found found;
     flush_poll(store, now_s);
-    if (__builtin_expect(index_find(store, key, &found) && item_alive(store, found.item, now_s), 1)) {
-        view_fill(store, view, found.item, now_s);
+    bool there = find_at_home(store, key, &found) || index_find(store, key, &found);
+    if (__builtin_expect(there && item_alive(store, found.item, now_s), 1)) {
+        view_set(store, view, found.item, now_s);
         PERTURB(GET_FOUND);
         slot_count_access(found.slot, found.value);
-        item_note_access(found.item, now_s);
+        item_note_read(found.item, now_s);
         return RESULT_HIT;
     }
     enum store_miss reason = explain_miss(thread, key->hash, &found);

@@ -63,12 +63,17 @@ void store_thread_quiesce(struct store_thread *thread);
 struct store_key {
     const char *data; /* borrowed */
     uint32_t size;    /* 1 .. STORE_KEY_SIZE_MAX */
-    uint64_t hash;    /* store_key_hash */
+    uint32_t hint;    /* the store's own: where store_prefetch saw the item; 0: nowhere */
+    uint64_t hash;    /* set by store_key or store_hash_keys */
 };
 struct store_key store_key(const struct store *store, const char *data, size_t size);
 
-/* Brings the buckets, then the items of up to STORE_PREFETCH_MAX keys into the cache. A hint only. */
-void store_prefetch(struct store_thread *thread, const struct store_key *keys, unsigned count);
+/* The same for many keys, of which the caller has set data and size. */
+void store_hash_keys(const struct store *store, struct store_key *keys, unsigned count);
+
+/* Brings the buckets, then the items of up to STORE_PREFETCH_MAX keys into the cache, so that the waits for
+ * memory overlap, and notes in the keys where they were seen. */
+void store_prefetch(struct store_thread *thread, struct store_key *keys, unsigned count);
 
 /* ---- reading ---- */
 enum store_miss {

@@ -234,6 +234,8 @@ void recycle_pass(struct store_thread *thread);
 void item_note_access(struct item *item, uint32_t now_s);
 
 /* ---- view.c ---- */
+/* The size and value of a LARGE item. */
+void view_set_large(struct store_view *view);
 void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s);
 /* Copies value[offset..offset + size) of the view. */
 void view_copy(const struct store_view *view, size_t offset, char *out, size_t size);

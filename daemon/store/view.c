@@ -1,6 +1,6 @@
 /* Views of items, whole or in chunks, and pins that keep the bytes of a value in place while it is sent. */
 #include "base/assert.h"
-#include "store/store_priv.h"
+#include "store/view_priv.h"
 
 #include <stdlib.h>
 
@@ -26,28 +26,18 @@ static size_t large_part(const struct store *store, const struct large *large, s
     return 0;
 }
 
+void view_set_large(struct store_view *view)
+{
+    uint64_t location;
+    const struct large *large = item_large(view->item);
+    view->size = large->size;
+    if (large_part(view->store, large, 0, &view->value, &location) < view->size)
+        view->value = NULL;
+}
+
 void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s)
 {
-    unsigned flags = item_flags(item);
-    *view = (struct store_view){
-        .key = item_key(item),
-        .key_size = (uint32_t)item_key_size(item),
-        .flags = item_client_flags(item),
-        .expiry_s = item_expiry_s(item),
-        .access_s = item_access_s(item, now_s),
-        .cas = item_seq(item),
-        .size = item_value_size(item),
-        .value = item_inline_value(item),
-        .fetched = (flags & ITEM_FETCHED) != 0,
-        .item = item,
-        .store = store,
-    };
-    view->band = metrics_band_of(item_counted_size(view->key_size, view->size));
-    if (!(flags & ITEM_LARGE))
-        return;
-    uint64_t location;
-    if (large_part(store, item_large(item), 0, &view->value, &location) < view->size)
-        view->value = NULL;
+    view_set(store, view, item, now_s);
 }
 
 size_t store_view_part(const struct store_view *view, size_t offset, const char **data)

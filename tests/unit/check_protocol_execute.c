@@ -268,8 +268,60 @@ START_TEST(survives_what_broke_others)
 }
 END_TEST
 
+/* A batch looks its keys up ahead: what its own requests change between must show. */
+START_TEST(sees_what_an_earlier_request_of_the_batch_did)
+{
+    struct fixture *f = fixture_open(&roomy);
+    fixture_ask(f, "set a 0 0 1\r\n1\r\nset b 0 0 1\r\nb\r\n");
+    ck_assert_str_eq(fixture_ask(f, "get a b\r\ndelete a\r\nget a b\r\nset a 0 0 2\r\n22\r\nget a b\r\n"
+                                    "append a 0 0 1\r\n3\r\nget a\r\nflush_all\r\nget a b\r\n"),
+                     "VALUE a 0 1\r\n1\r\nVALUE b 0 1\r\nb\r\nEND\r\nDELETED\r\n"
+                     "VALUE b 0 1\r\nb\r\nEND\r\nSTORED\r\n"
+                     "VALUE a 0 2\r\n22\r\nVALUE b 0 1\r\nb\r\nEND\r\n"
+                     "STORED\r\nVALUE a 0 3\r\n223\r\nEND\r\nOK\r\nEND\r\n");
+    fixture_close(f);
+}
+END_TEST
+
+/* Keys and sizes are compared, copied and written in steps that depend on their length. */
+START_TEST(answers_keys_and_values_of_every_length)
+{
+    char key[STORE_KEY_SIZE_MAX + 1], line[2 * STORE_KEY_SIZE_MAX + 64], want[STORE_KEY_SIZE_MAX + 64];
+    struct fixture *f = fixture_open(&roomy);
+    static const unsigned value_sizes[] = {0, 1, 9, 10, 11, 99, 100, 109, 999, 1000, 1010, 9999, 10000};
+    for (unsigned size = 1; size <= STORE_KEY_SIZE_MAX; size++) {
+        memset(key, 'k', size);
+        key[size] = 0;
+        unsigned value_size = value_sizes[size % (sizeof value_sizes / sizeof *value_sizes)];
+        char *body = fixture_body(value_size);
+        snprintf(line, sizeof line, "set %s %u 0 %u\r\n", key, size * 37, value_size);
+        fixture_ask(f, line);
+        ck_assert_str_eq(fixture_ask(f, body), "STORED\r\n");
+        snprintf(want, sizeof want, "VALUE %s %u %u\r\n", key, size * 37, value_size);
+        /* Twice: alone, and looked up ahead; and beside a key that differs in its last byte. */
+        snprintf(line, sizeof line, "get %s\r\n", key);
+        const char *reply = fixture_ask(f, line);
+        ck_assert(memcmp(reply, want, strlen(want)) == 0);
+        ck_assert(memcmp(reply + strlen(want), body, value_size + 2) == 0);
+        ck_assert_str_eq(reply + strlen(want) + value_size + 2, "END\r\n");
+        key[size - 1] = 'x';
+        size_t at = strlen(line) - 2;
+        snprintf(line + at, sizeof line - at, " %s\r\n", key);
+        reply = fixture_ask(f, line);
+        ck_assert(memcmp(reply, want, strlen(want)) == 0);
+        ck_assert_str_eq(reply + strlen(want) + value_size + 2, "END\r\n");
+        free(body);
+    }
+    fixture_close(f);
+}
+END_TEST
+
 static void add_tests(Suite *suite)
 {
+    TCase *lookup = tcase_create("lookup");
+    tcase_add_test(lookup, sees_what_an_earlier_request_of_the_batch_did);
+    tcase_add_test(lookup, answers_keys_and_values_of_every_length);
+    suite_add_tcase(suite, lookup);
     TCase *counting = tcase_create("counting");
     tcase_add_loop_test(counting, counts_each_outcome_once, 0, (int)(sizeof movements / sizeof *movements));
     tcase_add_test(counting, counts_size_bands);
