@@ -170,8 +170,8 @@ START_TEST(touch_against_delete)
 }
 END_TEST
 
-/* Guard: the exact condition names a location too: the maintainer may have moved the item meanwhile, and then
- * the item is made anew. */
+/* Guard: store_arithmetic tries again. The maintainer has moved the item meanwhile, and no other has changed
+ * it. */
 START_TEST(increment_against_copy)
 {
     struct fixture f = fixture_of_size(MIB);
