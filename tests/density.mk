@@ -9,3 +9,14 @@ $(LOOKUP): $(BUILD)/obj/tests/bench/density/lookup.o $(foreach r,$(BELOW_store),
 bench-lookup: $(LOOKUP) ## bytes and ns of the index, in-process: phases of its growth around 1 M and 10 M items
 	$(LOOKUP) 600000 1000000 1300000 1700000
 	$(LOOKUP) 1000000 10000000
+
+GROWTH := $(BUILD)/bench/growth
+COUNT  ?= 5000000
+
+$(GROWTH): $(BUILD)/obj/tests/bench/density/growth.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+.PHONY: bench-growth
+bench-growth: $(BINARY) $(GROWTH) ## how long requests wait while a server is filled, beside memcached; COUNT=50000000 for all of it
+	/usr/bin/python3 tests/bench/density/growth.py --growth $(GROWTH) --vitrine $(BINARY) --count $(COUNT)

@@ -30,9 +30,45 @@ static uint32_t sealed_count(const struct store *store, enum pool pool)
     return atomic_load_explicit(&store->fifo[pool].count, memory_order_relaxed);
 }
 
+static uint32_t claimed_count(const struct store *store)
+{
+    return atomic_load_explicit(&store->claimed.count, memory_order_relaxed);
+}
+
+static uint32_t limbo_count(const struct store *store)
+{
+    return atomic_load_explicit(&store->limbo.count, memory_order_relaxed);
+}
+
+/* Is a lowered limit being brought about, and does all that is alive fit into it? */
+static bool compacting_suffices(const struct store *store)
+{
+    uint64_t limit = atomic_load_explicit(&store->limit_size, memory_order_relaxed);
+    if (!atomic_load_explicit(&store->limit_lowered, memory_order_relaxed))
+        return false;
+    uint64_t live = 0, rest = index_size(store) + (segment_reserve_count(store) << store->segment_shift);
+    uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
+    for (uint32_t id = 0; id < count; id++)
+        live += atomic_load_explicit(&store->segments[id].live_size, memory_order_relaxed);
+    return live * 100 / COMPACT_PERCENT_FULL + rest <= limit;
+}
+
+/* No more at once than there are spare segments to copy to; while they are in use it waits. */
+static bool claim_to_compact(struct store *store)
+{
+    bool wait = store->crowded && limbo_count(store) > 0;
+    return !wait && claimed_count(store) < SEGMENT_SPARE && compact_claim(store, COMPACT_PERCENT_FULL);
+}
+
 /* Claims the segment that is to go next. */
 static bool claim_next(struct store *store)
 {
+    if (!store->no_eviction && compacting_suffices(store)) {
+        if (claim_to_compact(store))
+            return true;
+        if (claimed_count(store) + limbo_count(store) > 0)
+            return false; /* these make room for the next */
+    }
     if (store->no_eviction)
         return compact_claim(store, COMPACT_PERCENT_FULL);
     if (!store->crowded && compact_claim(store, COMPACT_PERCENT))
@@ -42,11 +78,6 @@ static bool claim_next(struct store *store)
     return claim_from(store, first) || claim_from(store, first == POOL_SMALL ? POOL_MAIN : POOL_SMALL);
 }
 
-static uint32_t claimed_count(const struct store *store)
-{
-    return atomic_load_explicit(&store->claimed.count, memory_order_relaxed);
-}
-
 bool evict_one(struct store *store)
 {
     if (claimed_count(store) > 0 || claim_next(store))
@@ -54,11 +85,6 @@ bool evict_one(struct store *store)
     /* Nothing sealed at all: open segments hold everything there is. */
     return !store->no_eviction && sealed_count(store, POOL_SMALL) + sealed_count(store, POOL_MAIN) == 0 &&
            lanes_seal_fullest(store);
-}
-
-static uint32_t limbo_count(const struct store *store)
-{
-    return atomic_load_explicit(&store->limbo.count, memory_order_relaxed);
 }
 
 /* How many segments must be freed for the limit to hold. */
@@ -76,8 +102,10 @@ bool evict_to_reserve(struct store *store)
         segment_settle(store);
         size_t wanted = segment_reserve_count(store) + deficit_count(store);
         size_t there = segment_available(store) + limbo_count(store);
-        if (there >= wanted && claimed_count(store) == 0)
+        if (there >= wanted && claimed_count(store) == 0) {
+            atomic_store_explicit(&store->limit_lowered, false, memory_order_relaxed);
             return false;
+        }
         /* All that is missing at once: their grace periods pass together. */
         while (there + claimed_count(store) < wanted && claimed_count(store) < CLAIM_TRIES &&
                claim_next(store))

@@ -3,13 +3,18 @@
 #include "base/clock.h"
 #include "store/store_priv.h"
 
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-#define LOAD_TENTHS  64u   /* items a bucket before it is split, in tenths: 6.4 of 7 slots */
-#define RESIZE_COUNT 1024u /* buckets split or merged before others get the lock */
-#define YIELD_NS     20000
-#define ROUND_NS     100000000
-#define SHORT_NS     1000000 /* while segments wait for a grace period that is needed soon */
+#define LOAD_TENTHS   64u   /* items a bucket before it is split, in tenths: 6.4 of 7 slots */
+#define RESIZE_COUNT  1024u /* buckets split or merged before others get the lock */
+#define YIELD_NS      20000
+#define ROUND_NS      100000000
+#define MAINTAIN_NICE 10      /* of 19 */
+#define TRIM_RESERVES 2u      /* free segments, in reserves, that are kept though nobody takes them */
+#define TRIM_COUNT    32u     /* segments given back in a round */
+#define SHORT_NS      1000000 /* while segments wait for a grace period that is needed soon */
 
 enum next_round { ROUND_NOW, ROUND_SOON, ROUND_LATER };
 
@@ -74,6 +79,17 @@ static void spares_settle(struct store *store)
         staging_free_spares(store);
 }
 
+/* Free segments beyond twice the reserve go back to the system, some in each round: what a flush or expiry
+ * has freed is given back in seconds, what eviction frees and writers take again is not touched. */
+static void segments_trim(struct store *store)
+{
+    size_t keep = TRIM_RESERVES * segment_reserve_count(store);
+    for (unsigned i = 0; i < TRIM_COUNT; i++)
+        if (atomic_load_explicit(&store->free.count, memory_order_relaxed) <= keep ||
+            !segment_retire_one(store))
+            return;
+}
+
 static enum next_round maintain_round(struct store *store)
 {
     uint32_t now_s = clock_s();
@@ -88,6 +104,8 @@ static enum next_round maintain_round(struct store *store)
     more |= compact_wasteful(store);
     more |= evict_to_reserve(store);
     more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
+    if (!more)
+        segments_trim(store);
     bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0 ||
                    atomic_load_explicit(&store->claimed.count, memory_order_relaxed) > 0;
     lock_release(&store->maintain_lock);
@@ -127,9 +145,17 @@ static void maintain_yield(struct store *store)
         nanosleep(&pause, NULL);
 }
 
+/* Where it shares a core with workers they go first: what it does in long runs they wait for otherwise. Best
+ * effort. */
+static void maintain_step_back(void)
+{
+    setpriority(PRIO_PROCESS, (id_t)gettid(), MAINTAIN_NICE);
+}
+
 static void *maintain_loop(void *arg)
 {
     struct store *store = arg;
+    maintain_step_back();
     while (!atomic_load_explicit(&store->stopping, memory_order_acquire)) {
         atomic_store_explicit(&store->wake_wanted, false, memory_order_relaxed);
         enum next_round next = maintain_round(store);

@@ -151,15 +151,27 @@ void segment_close_all(struct store *store)
         munmap(store->segments, store->segment_count_max * sizeof(struct segment));
 }
 
+/* While a lowered limit is brought about the reclaimer may pass it by what it copies: that frees more than it
+ * takes. */
+static bool segment_charge(struct store *store, size_t size, bool reclaiming)
+{
+    if (budget_try(store, size))
+        return true;
+    if (!reclaiming || !atomic_load_explicit(&store->limit_lowered, memory_order_relaxed))
+        return false;
+    budget_charge(store, size);
+    return true;
+}
+
 /* With STORE_SEGMENTS held: one more segment with memory, the lowest id there is. */
-static uint32_t segment_grow(struct store *store)
+static uint32_t segment_grow(struct store *store, bool reclaiming)
 {
     uint32_t used = count_get(&store->segment_count);
     uint32_t id = count_get(&store->retired.tail);
     bool fresh = id == SEGMENT_NONE;
     if (fresh && used == store->segment_count_max)
         return SEGMENT_NONE;
-    if (!budget_try(store, segment_size(store) + (fresh ? sizeof(struct segment) : 0)))
+    if (!segment_charge(store, segment_size(store) + (fresh ? sizeof(struct segment) : 0), reclaiming))
         return SEGMENT_NONE;
     if (fresh) {
         id = used;
@@ -227,7 +239,7 @@ uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming)
     if (reclaiming || segment_available(store) > SEGMENT_SPARE) {
         id = list_take(store, &store->free);
         if (id == SEGMENT_NONE)
-            id = segment_grow(store);
+            id = segment_grow(store, reclaiming);
     }
     if (id != SEGMENT_NONE) {
         segment_reset(&store->segments[id], pool);
@@ -359,10 +371,10 @@ void segment_settle(struct store *store)
     lock_acquire(&store->segments_lock);
     while (atomic_load_explicit(&store->held_size, memory_order_relaxed) >
            atomic_load_explicit(&store->limit_size, memory_order_relaxed)) {
-        uint32_t id = list_take(store, &store->free);
-        if (id == SEGMENT_NONE)
+        /* The spare ones stay: what is alive in others is copied to them. */
+        if (count_get(&store->free.count) <= SEGMENT_SPARE)
             break;
-        segment_retire(store, id);
+        segment_retire(store, list_take(store, &store->free));
     }
     lock_release(&store->segments_lock);
 }
@@ -402,7 +414,7 @@ bool segment_prepare(struct store *store, unsigned count)
         if (count_get(&store->free.count) >= count)
             return false;
         lock_acquire(&store->segments_lock);
-        uint32_t id = segment_grow(store);
+        uint32_t id = segment_grow(store, false);
         lock_release(&store->segments_lock);
         if (id == SEGMENT_NONE)
             return false;

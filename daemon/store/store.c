@@ -110,7 +110,9 @@ bool store_memory_limit_set(struct store *store, size_t size)
     if (size < STORE_MEMORY_SIZE_MIN || size >> store->segment_shift < LIMIT_SEGMENTS_MIN ||
         size > store->memory_size_max)
         return false;
-    atomic_store_explicit(&store->limit_size, size, memory_order_relaxed);
+    uint64_t before = atomic_exchange_explicit(&store->limit_size, size, memory_order_relaxed);
+    if (size < before)
+        atomic_store_explicit(&store->limit_lowered, true, memory_order_relaxed);
     index_floor_set(store, size);
     maintain_wake(store);
     return true;

@@ -55,6 +55,7 @@ struct store {
     _Alignas(64) _Atomic uint64_t seq_next; /* batches of write sequence numbers */
     _Alignas(64) _Atomic uint64_t epoch;    /* grace periods are counted in these */
     _Alignas(64) _Atomic uint64_t limit_size;
+    _Atomic bool limit_lowered;    /* until the maintainer has brought it about */
     _Atomic uint64_t held_size;    /* segments with memory, index, overflow, headers, lanes, staging */
     _Atomic uint64_t staging_size; /* of which bodies being received */
     _Atomic uint64_t pinned_size;  /* of values being sent in place */
