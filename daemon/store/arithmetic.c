@@ -54,7 +54,7 @@ static enum result arithmetic_once(struct store_thread *thread, const struct sto
                               .value_size = fits ? old.size : *size,
                               .flags = old.flags,
                               .expiry_s = old.expiry_s,
-                              .pool = write_pool(store, &found)};
+                              .pool = write_pool(store, key, &found)};
     /* memcached writes over the old digits where the new ones fit, and counts no item: so do we. */
     struct condition condition = {.exact = true,
                                   .keep_expiry = true,

@@ -9,10 +9,11 @@
 #include "base/hash.h"
 #include "store/store_priv.h"
 
-#define BATCH     32u /* records whose buckets are fetched ahead together */
-#define RUN_SHARE 8u  /* an eighth of all segments, within these bounds, may survive nearly whole in a row */
-#define RUN_MIN   8u
-#define RUN_MAX   64u
+#define BATCH      32u /* records whose buckets are fetched ahead together */
+#define MEAN_SHIFT 12u /* the mean size is that of some 4096 items */
+#define RUN_SHARE  8u  /* an eighth of all segments, within these bounds, may survive nearly whole in a row */
+#define RUN_MIN    8u
+#define RUN_MAX    64u
 
 struct drain {
     struct store *store;
@@ -29,18 +30,42 @@ struct record {
     uint64_t location, hash;
 };
 
-static bool drain_wants(const struct drain *drain, unsigned freq)
+static size_t size_of(const struct item *item)
 {
-    return drain->mode == DRAIN_COMPACT ||
-           (freq >= drain->freq_min && drain->copied_size < drain->copied_max);
+    return item_counted_size(item_key_size(item), item_value_size(item));
 }
 
-/* The frequency it goes on with: a newcomer to main begins anew, one that stays has used up one chance. */
+/* How often an item of this size must have been read to survive: once more for each doubling beyond twice the
+ * mean. From eight times the mean on that is more than can be told, and such items live one round; what is
+ * hot among them comes back by its ghost to main. */
+static unsigned freq_needed(const struct drain *drain, size_t size)
+{
+    unsigned needed = drain->freq_min;
+    uint64_t limit = 2 * (drain->store->mean_scaled >> MEAN_SHIFT);
+    for (; limit > 0 && size > limit && needed <= SLOT_FREQ_MAX; limit *= 2)
+        needed++;
+    return needed;
+}
+
+/* The mean size of what is drained: of items of late, each with the same small weight. */
+static void note_size(struct store *store, size_t size)
+{
+    uint64_t mean = store->mean_scaled;
+    store->mean_scaled = mean == 0 ? (uint64_t)size << MEAN_SHIFT : mean + size - (mean >> MEAN_SHIFT);
+}
+
+static bool drain_wants(const struct drain *drain, const struct item *item, uint64_t slot)
+{
+    return drain->mode == DRAIN_COMPACT ||
+           (drain->copied_size < drain->copied_max && slot_freq(slot) >= freq_needed(drain, size_of(item)));
+}
+
+/* The frequency it goes on with: surviving uses up one reading. */
 static unsigned freq_after(const struct drain *drain, unsigned freq)
 {
     if (drain->mode == DRAIN_COMPACT)
         return freq;
-    return drain->mode == DRAIN_MAIN && freq > 0 ? freq - 1 : 0;
+    return freq > 0 ? freq - 1 : 0;
 }
 
 /* Room for a survivor; NULL when there is none. */
@@ -94,11 +119,11 @@ static void drop(struct drain *drain, _Atomic uint64_t *slot, uint64_t hash)
         metrics_add(drain->thread->block, METRIC_evicted_active, 1);
     if (removal == REMOVAL_EXPIRED) {
         metrics_add(drain->thread->block, METRIC_reclaimed, 1);
-        metrics_band_add(drain->thread->block,
-                         metrics_band_of(item_counted_size(item_key_size(item), item_value_size(item))),
-                         BAND_reclaimed, 1);
+        metrics_band_add(drain->thread->block, metrics_band_of(size_of(item)), BAND_reclaimed, 1);
     }
     removal_unlink(drain->thread, slot, hash, removal);
+    if (removal == REMOVAL_EVICTED && drain->mode == DRAIN_SMALL)
+        ghosts_add(store, hash);
 }
 
 static void move(struct drain *drain, _Atomic uint64_t *slot, const struct record *record, struct item *copy,
@@ -122,8 +147,10 @@ static void drain_item(struct drain *drain, const struct record *record)
     struct item *copy = NULL;
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = index_slot_of_location(store, bucket, record->hash, record->location);
+    if (slot)
+        note_size(store, size_of(record->item));
     bool keep = slot && item_alive(store, record->item, drain->now_s) &&
-                drain_wants(drain, slot_freq(slot_load(slot)));
+                drain_wants(drain, record->item, slot_load(slot));
     if (keep) {
         index_unlock(bucket);
         copy = drain_reserve(drain, record, item_expiry_s(record->item), &location);
@@ -187,8 +214,7 @@ static void drain_chunk(struct drain *drain, const struct record *record)
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = owner_slot(drain, bucket, record, &entry);
     const struct item *owner = slot ? item_at(store, slot_location(slot_load(slot))) : NULL;
-    bool keep =
-        owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, slot_freq(slot_load(slot)));
+    bool keep = owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, owner, slot_load(slot));
     if (keep) {
         uint32_t expiry_s = item_expiry_s(owner);
         index_unlock(bucket);
@@ -275,6 +301,8 @@ static bool drain_segment(struct store *store, uint32_t id)
     uint32_t offset = 0;
     unsigned count;
     drain_limit(&drain);
+    if (drain.mode == DRAIN_SMALL)
+        ghosts_settle(store);
     PERTURB(DRAIN_BEGUN);
     while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&
            (count = records_next(store, id, &offset, records)) > 0)

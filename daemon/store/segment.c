@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#define SEGMENT_SHIFT_MIN 13u         /* 8 KiB */
 #define HUGE_PAGES_FROM   (32u << 20) /* below, a huge page would be too large a part of the whole */
 #define PREPARE_COUNT     4u          /* segments brought in a round */
 #define RESERVE_SHARE     100u
@@ -112,7 +113,7 @@ static char *segment_data(const struct store *store, uint32_t id)
 
 static unsigned shift_for(size_t memory_size)
 {
-    unsigned shift = 12;
+    unsigned shift = SEGMENT_SHIFT_MIN;
     while ((1u << (shift + 1)) <= SEGMENT_SIZE_MAX && memory_size >> (shift + 1) >= SEGMENT_COUNT_MIN)
         shift++;
     return shift;

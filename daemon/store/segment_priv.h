@@ -22,7 +22,7 @@
 
 #define SEGMENT_NONE      UINT32_MAX
 #define SEGMENT_SIZE_MAX  (1u << 20)
-#define SEGMENT_COUNT_MIN 128u
+#define SEGMENT_COUNT_MIN 256u
 #define SEGMENT_SPARE     2u /* kept for copying survivors: a worker may not take the last ones */
 #define SEGMENT_NEVER_S   UINT32_MAX
 

@@ -34,12 +34,15 @@ static void locks_init(struct store *store)
 static bool memory_open(struct store *store, size_t size, size_t size_max)
 {
     store->memory_size_max = size_max;
-    if (segment_open_all(store, size, size_max) && index_open(store, size, size_max))
+    if (segment_open_all(store, size, size_max) && index_open(store, size, size_max) &&
+        ghosts_open(store, size_max))
         return true;
     segment_close_all(store);
     index_close(store);
+    ghosts_close(store);
     store->segments = NULL;
     store->segment_base = NULL;
+    store->ghost_lines = NULL;
     store->buckets = NULL;
     store->overflow = NULL;
     return false;
@@ -97,6 +100,7 @@ void store_destroy(struct store *store)
     staging_free_spares(store);
     segment_close_all(store);
     index_close(store);
+    ghosts_close(store);
     free(store->lanes);
     lock_fini(&store->maintain_lock);
     lock_fini(&store->segments_lock);

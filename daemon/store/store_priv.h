@@ -49,6 +49,9 @@ struct store {
     _Atomic uint64_t bucket_count; /* release by the maintainer, acquire by lookups */
     _Atomic uint64_t flush_seq;    /* what was written before it is gone; 0: nothing is */
     _Atomic uint32_t flush_at_s;   /* a flush to come; 0: none */
+    struct ghost_line *ghost_lines;
+    _Atomic uint32_t ghost_line_count; /* written with STORE_MAINTAIN held; 0: none yet */
+    uint32_t ghost_line_max;
     bool no_eviction;
     size_t item_size_max, memory_size_max;
 
@@ -79,8 +82,8 @@ struct store {
     struct bits overflow_absent;                     /* pages that had memory and gave it back */
     uint32_t overflow_page_max, overflow_page_count; /* pages there may be, pages ever used */
     uint32_t overflow_used;                          /* buckets */
-    _Atomic uint64_t overflow_size; /* memory held */
-    _Atomic uint64_t bucket_size;   /* memory held by buckets */
+    _Atomic uint64_t overflow_size;                  /* memory held */
+    _Atomic uint64_t bucket_size;                    /* memory held by buckets */
     uint64_t bucket_count_max;
     _Atomic uint64_t bucket_count_floor; /* the index shrinks no further */
     uint64_t
@@ -98,13 +101,14 @@ struct store {
     struct store_thread *reclaimer; /* counts for whoever holds the lock */
     unsigned survivor_run;          /* segments drained of late of which nearly all survived */
     bool crowded;                   /* compacting found no room of late: evict first */
+    uint64_t mean_scaled;           /* of the sizes of items drained of late, times 4096; 0: none yet */
     uint64_t copied_size;           /* of items kept while segments were emptied */
     struct compaction compaction;
-    uint32_t sample_at;             /* next segment id to look at for compaction */
-    bool expiry_missed;             /* some could not be freed yet */
-    uint32_t expiry_scan_at;        /* next segment id to look at for expiry */
-    uint32_t expiry_scan_s;         /* when segments were last looked through for expiry */
-    uint64_t settle_at; /* next bucket to look at for overflow buckets that could lie lower */
+    uint32_t sample_at;      /* next segment id to look at for compaction */
+    bool expiry_missed;      /* some could not be freed yet */
+    uint32_t expiry_scan_at; /* next segment id to look at for expiry */
+    uint32_t expiry_scan_s;  /* when segments were last looked through for expiry */
+    uint64_t settle_at;      /* next bucket to look at for overflow buckets that could lie lower */
     uint64_t sweep_seq, sweep_at, sweep_epoch;
     bool sweeping;
     _Atomic uint32_t waiting_count; /* workers that wait for this lock: the maintainer lets them go first */
@@ -264,6 +268,16 @@ bool compact_nearly_dead(struct store *store);
 /* Takes dead bytes back while memory is not short: of the cheapest segments, and never copying more than
  * about half as many bytes as were written. True when there may be more. */
 bool compact_wasteful(struct store *store);
+
+/* ---- ghosts.c ---- */
+bool ghosts_open(struct store *store, size_t memory_size_max);
+void ghosts_close(struct store *store);
+/* Room for as many ghosts as there are items. With STORE_MAINTAIN held, as for adding one. */
+void ghosts_settle(struct store *store);
+void ghosts_add(struct store *store, uint64_t hash);
+/* Was the key thrown out of the small pool of late? Its ghost is gone then. Any thread. */
+bool ghosts_take(struct store *store, uint64_t hash);
+size_t ghosts_size(const struct store *store);
 
 /* ---- expire.c ---- */
 /* Frees segments whose items have all expired, a few at a time; true when there is more to do. */

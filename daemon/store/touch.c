@@ -65,7 +65,7 @@ static enum result touch_copy(struct store_thread *thread, const struct store_ke
                               .value_size = view->size,
                               .flags = view->flags,
                               .expiry_s = expiry_s,
-                              .pool = write_pool(store, &found)};
+                              .pool = write_pool(store, key, &found)};
     struct condition condition = {.exact = true, .location = location, .cas = cas, .same_item = true};
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;

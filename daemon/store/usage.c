@@ -54,7 +54,7 @@ void store_usage_read(struct store *store, struct store_usage *usage)
         .segment_size = segment_size(store),
         .segments_used = segments_used(store),
         .segments_free = segment_available(store),
-        .index_size = index_size(store),
+        .index_size = index_size(store) + ghosts_size(store),
         .staging_size = get(&store->staging_size),
         .bucket_count = buckets,
         .slot_count = buckets * BUCKET_SLOTS,
@@ -92,7 +92,7 @@ void usage_probe(void *context, struct metrics_snapshot *snapshot)
     value[METRIC_limit_maxbytes] = get(&store->limit_size);
     value[METRIC_memory_used] = used_size(store);
     value[METRIC_memory_segments] = (uint64_t)segments_used(store) << store->segment_shift;
-    value[METRIC_memory_index] = index_size(store);
+    value[METRIC_memory_index] = index_size(store) + ghosts_size(store);
     value[METRIC_memory_staging] = get(&store->staging_size);
     value[METRIC_memory_free] = value[METRIC_limit_maxbytes] > value[METRIC_memory_used]
                                     ? value[METRIC_limit_maxbytes] - value[METRIC_memory_used]

@@ -118,12 +118,12 @@ void write_abandon(struct store_thread *thread, struct pending *pending)
 
 /* ---- publishing ---- */
 
-enum pool write_pool(const struct store *store, const struct found *found)
+enum pool write_pool(struct store *store, const struct store_key *key, const struct found *found)
 {
     if (found->item)
         return (enum pool)atomic_load_explicit(&segment_of(store, slot_location(found->value))->pool,
                                                memory_order_relaxed);
-    return found->ghost && found->reason == STORE_MISS_EVICTED ? POOL_MAIN : POOL_SMALL;
+    return ghosts_take(store, key->hash) ? POOL_MAIN : POOL_SMALL;
 }
 
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas)
@@ -261,7 +261,7 @@ static enum result write_new(struct store_thread *thread, const struct store_wri
                               .value_size = write->size,
                               .flags = write->flags,
                               .expiry_s = write->expiry_s,
-                              .pool = write_pool(store, &found)};
+                              .pool = write_pool(store, &write->key, &found)};
     struct condition condition = {.mode = write->mode, .cas = write->cas};
     struct value_source source = {.data = write->value, .size = write->size, .data_first = true};
     if (!write_prepare(thread, &pending))
@@ -288,7 +288,7 @@ static enum result write_joined_once(struct store_thread *thread, const struct s
                               .value_size = old.size + write->size,
                               .flags = old.flags,
                               .expiry_s = old.expiry_s,
-                              .pool = write_pool(store, &found)};
+                              .pool = write_pool(store, &write->key, &found)};
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;
     /* Preparing may have voided the view: the item must be found again, as it was. */

@@ -48,7 +48,7 @@ enum result write_publish(struct store_thread *thread, struct pending *pending,
                           const struct condition *condition);
 void write_abandon(struct store_thread *thread, struct pending *pending);
 /* Which pool an item that replaces `found` belongs to. */
-enum pool write_pool(const struct store *store, const struct found *found);
+enum pool write_pool(struct store *store, const struct store_key *key, const struct found *found);
 /* STORED when nothing stands against the mode with this live item (NULL: none). */
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
 

@@ -24,7 +24,9 @@ static bool read_key(struct fixture *f, unsigned i)
     struct store_key key = fixture_key(f, name);
     if (store_get(f->thread, &key, &view, NULL) != RESULT_HIT)
         return false;
-    ck_assert_int_eq(view.value[view.size - 1], (char)('a' + i % 26));
+    const char *last;
+    ck_assert_uint_eq(store_view_part(&view, view.size - 1, &last), 1);
+    ck_assert_int_eq(*last, (char)('a' + i % 26));
     return true;
 }
 
@@ -110,6 +112,67 @@ START_TEST(a_key_that_comes_back_after_eviction_goes_to_main)
     for (unsigned i = 20000; i < 29000; i++) /* a scan that pushes all else out of the small pool */
         set_sized(&f, i, 100);
     ck_assert_uint_gt(count_present(&f, 0, 500), count_present(&f, 20000, 20500));
+    fixture_close(&f);
+}
+END_TEST
+
+/* A client that looks aside: true for a hit. */
+static bool read_or_set(struct fixture *f, unsigned i, size_t size)
+{
+    if (read_key(f, i))
+        return true;
+    set_sized(f, i, size);
+    if (i % 64 == 0)
+        fixture_maintain(f, 1);
+    return false;
+}
+
+/* LRU would miss every time, and so would a main pool to which what it threw out came back at once. */
+START_TEST(a_loop_longer_than_memory_finds_a_part_of_it_there)
+{
+    struct fixture f = fixture_of_size(4 * MIB);
+    unsigned hits = 0;
+    for (unsigned round = 0; round < 12; round++)
+        for (unsigned i = 0; i < 30000; i++)
+            hits += read_or_set(&f, i, 200) && round >= 8;
+    ck_assert_uint_gt(hits, 4 * 30000 / 4); /* what fits is half of it */
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(small_items_stay_where_large_ones_would_take_their_room)
+{
+    struct fixture f = fixture_of_size(4 * MIB);
+    unsigned small = 0, large = 0, gets = 0;
+    uint32_t random = 1;
+    for (unsigned request = 0; request < 300000; request++) {
+        random = random * 1664525u + 1013904223u;
+        unsigned i = (random >> 8) % 24000;
+        bool is_large = i % 20 == 0;
+        bool hit = read_or_set(&f, i, is_large ? 3500 : 80);
+        if (request < 150000)
+            continue;
+        *(is_large ? &large : &small) += hit;
+        gets += !is_large;
+    }
+    ck_assert_uint_gt(small, gets * 8 / 10);
+    ck_assert_uint_lt(large, gets / 20 / 2);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(where_all_are_large_what_is_read_stays)
+{
+    struct fixture f = fixture_of_size(4 * MIB);
+    for (unsigned i = 0; i < 100; i++)
+        set_sized(&f, i, 3500);
+    for (unsigned i = 100; i < 10000; i++) {
+        set_sized(&f, i, 3500);
+        read_key(&f, i % 100);
+        if (i % 50 == 0)
+            fixture_maintain(&f, 1);
+    }
+    ck_assert_uint_gt(count_present(&f, 0, 100), 90);
     fixture_close(&f);
 }
 END_TEST
@@ -247,18 +310,21 @@ END_TEST
 START_TEST(pins_are_refused_when_they_would_hold_too_much)
 {
     struct fixture f = fixture_of_size(MIB);
-    struct store_pin *pins[200];
+    static struct store_pin *pins[1500];
     unsigned count = 0;
     struct store_view view;
     char name[24];
-    set_sized(&f, 1, 500);
-    name_of(name, 1);
-    struct store_key key = fixture_key(&f, name);
-    store_get(f.thread, &key, &view, NULL);
-    while (count < 200 && (pins[count] = store_pin(f.thread, &view)) != NULL)
-        count++;
+    for (unsigned i = 0; i < 1500; i++)
+        set_sized(&f, i, 500);
+    for (bool refused = false; count < 1500 && !refused; count += !refused) {
+        name_of(name, count);
+        struct store_key key = fixture_key(&f, name);
+        ck_assert_int_eq(store_get(f.thread, &key, &view, NULL), RESULT_HIT);
+        pins[count] = store_pin(f.thread, &view);
+        refused = !pins[count];
+    }
     ck_assert_uint_gt(count, 0);
-    ck_assert_uint_lt(count, 200);
+    ck_assert_uint_lt(count, 1500);
     while (count > 0)
         store_unpin(pins[--count]);
     pins[0] = store_pin(f.thread, &view);
@@ -342,6 +408,9 @@ int main(void)
     tcase_add_test(tcase, tells_how_idle_the_item_was_that_was_evicted_last);
     tcase_add_test(tcase, what_is_read_stays_and_one_hit_wonders_go);
     tcase_add_test(tcase, a_key_that_comes_back_after_eviction_goes_to_main);
+    tcase_add_test(tcase, a_loop_longer_than_memory_finds_a_part_of_it_there);
+    tcase_add_test(tcase, small_items_stay_where_large_ones_would_take_their_room);
+    tcase_add_test(tcase, where_all_are_large_what_is_read_stays);
     tcase_add_test(tcase, without_eviction_a_full_store_refuses_and_keeps_what_it_has);
     tcase_add_test(tcase, overwriting_evicts_nobody);
     tcase_add_test(tcase, a_few_keys_written_over_and_over_hold_a_few_segments);
