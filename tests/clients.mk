@@ -4,7 +4,7 @@ clients-check: $(BINARY) ## real clients: pymemcache, python-memcached, pylibmc,
 	/usr/bin/python3 tests/clients/run.py --vitrine $(BINARY)
 
 # The matrix has every client that is told of in tests/clients/matrix.py, and installs them itself (as root). VITRINE names
-# another program, ONLY runs the clients whose 'NAME (PROTOCOL)' holds that text.
+# another program; ONLY=php,java runs those alone in whose 'NAME (PROTOCOL)' one of the words stands.
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
 
 .PHONY: client-packages

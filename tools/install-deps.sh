@@ -7,9 +7,10 @@ BUILD='gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-d
 TESTS='check curl libsubunit-dev python3 clang clang-format cppcheck shellcheck procps util-linux'
 SERVERS='memcached prometheus'
 CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools chromium'
-SERVICES='memcached prometheus postgresql-15 nginx-light nutcracker' # each brings one of its name, without what follows the -
-MATRIX='memcached util-linux python3 python3-pymemcache python3-memcache python3-pylibmc python3-binary-memcached python3-swift
- python3-django libmemcached-tools php-cli php-memcached php-memcache ruby ruby-dalli libcache-memcached-perl
+# Each brings a service of its name, without what follows the -.
+SERVICES='memcached prometheus postgresql-15 nginx-light nutcracker'
+MATRIX='memcached util-linux iputils-ping openssl sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pymemcache
+ python3-memcache python3-pylibmc python3-binary-memcached python3-swift python3-django libmemcached-tools php-cli php-memcached php-memcache ruby ruby-dalli libcache-memcached-perl
  libcache-memcached-fast-perl golang-go golang-github-bradfitz-gomemcache-dev openjdk-17-jdk-headless libspymemcached-java
  postgresql-15 postgresql-15-pgmemcache nginx-light nutcracker'
 

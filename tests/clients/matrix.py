@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib")]
 
 import servers
+from secured import Secrets
 
 LINE = re.compile(r"^(ok|FAIL|differs) ([^:]+)(?:: (.*))?$")
 ENDS = "program ends well"
@@ -31,11 +32,16 @@ LIMIT_S = 120
 
 @dataclass
 class Client:
-    """One row: a client in one protocol. package is a Debian package, or npm/NAME."""
+    """One row: a client in one protocol. package is a Debian package, or npm/NAME; secured as secured.Secrets has it."""
     name: str
     protocol: str
     package: str
     command: list
+    secured: str = ""
+
+    @property
+    def way(self):
+        return f"{self.protocol}+{self.secured}" if self.secured else self.protocol
 
 
 def python(*suites):
@@ -78,6 +84,15 @@ CLIENTS = [
     Client("PostgreSQL pgmemcache", "text", "postgresql-15-pgmemcache", python("with_pgmemcache")),
     Client("PostgreSQL pgmemcache", "binary", "postgresql-15-pgmemcache", python("with_pgmemcache")),
     Client("twemproxy", "text", "nutcracker", python("with_nutcracker")),
+    Client("pymemcache", "text", "python3-pymemcache", python("with_secured:pymemcache_suite"), "TLS"),
+    Client("Swift MemcacheRing", "text", "python3-swift", python("with_secured:swift_suite"), "TLS"),
+    Client("binary-memcached", "binary", "python3-binary-memcached", python("with_secured:bmemcached_suite"), "TLS"),
+    Client("pymemcache", "text", "python3-pymemcache", python("with_secured:auth_suite"), "auth"),
+    Client("binary-memcached", "binary", "python3-binary-memcached", python("with_secured:bmemcached_sasl_suite"), "SASL"),
+    Client("pylibmc", "binary", "python3-pylibmc", python("with_secured:pylibmc_sasl_suite"), "SASL"),
+    Client("PHP memcached", "binary", "php8.2-memcached", script("php", "with_memcached.php"), "SASL"),
+    Client("Ruby dalli", "binary", "ruby-dalli", script("ruby", "with_dalli.rb"), "SASL"),
+    Client("Node memjs", "binary", "npm/memjs", script("node", "with_memjs.mjs"), "SASL"),
 ]
 
 
@@ -98,12 +113,12 @@ class PathServer(servers.Server):
                 return False
 
 
-def start_tcp(kind, binary):
+def start_tcp(kind, binary, options):
     """A server of that kind on both loopbacks; a port that another one took meanwhile is given up for another."""
     for attempt in range(5):
         try:
             make = servers.vitrine if kind == "vitrine" else lambda _, *options: servers.memcached(*options)
-            return make(binary, "-m", "64", "-t", "2", "-l", "::1").__enter__()
+            return make(binary, "-m", "64", "-t", "2", "-l", "::1", *options).__enter__()
         except SystemExit:
             if attempt == 4:
                 raise
@@ -119,14 +134,14 @@ def start_path(kind, binary, folder):
 
 
 @contextlib.contextmanager
-def environment(kind, binary, client):
+def environment(kind, binary, client, secrets):
     """Servers of one kind, and the environment that tells a client's program of them."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="matrix-"))
         os.chmod(folder, 0o777)
         started = []
         for _ in range(3):
-            started.append(start_tcp(kind, binary))
+            started.append(start_tcp(kind, binary, secrets.options(kind, client.secured)))
             stack.callback(started[-1].stop)
         started.append(start_path(kind, binary, folder))
         stack.callback(started[-1].stop)
@@ -137,7 +152,7 @@ def environment(kind, binary, client):
                "MATRIX_SERVERS": ",".join(f"127.0.0.1:{server.port}" for server in started[:3]),
                "MATRIX_SERVERS6": ",".join(f"[::1]:{server.port}" for server in started[:3]),
                "MATRIX_DEAD": f"127.0.0.1:{dead.getsockname()[1]}", "MATRIX_PATH": os.path.join(folder, "s"),
-               "GOCACHE": os.path.abspath("build/go-cache")}
+               "GOCACHE": os.path.abspath("build/go-cache"), **secrets.environment(client.secured)}
 
 
 def execute(command, variables, errors):
@@ -154,13 +169,18 @@ def execute(command, variables, errors):
             return process.communicate()[0], f"not done after {LIMIT_S} s"
 
 
-def run(kind, binary, client):
+def run(kind, binary, client, secrets):
     """({check: (verdict, why)}, seconds) of one client against one kind of server."""
     start = time.monotonic()
-    with environment(kind, binary, client) as variables, tempfile.TemporaryFile("w+", errors="replace") as errors:
-        output, problem = execute(client.command, variables, errors)
-        errors.seek(0)
-        said = " | ".join(errors.read().split("\n")[-6:])
+    output, problem, said = "", None, ""
+    try:
+        with environment(kind, binary, client, secrets) as variables, \
+                tempfile.TemporaryFile("w+", errors="replace") as errors:
+            output, problem = execute(client.command, variables, errors)
+            errors.seek(0)
+            said = " | ".join(errors.read().split("\n")[-6:])
+    except SystemExit as no_server:
+        problem = " ".join(str(no_server).split())
     found = {match[2]: (match[1], match[3] or "") for match in map(LINE.match, output.splitlines()) if match}
     if problem or not found:
         found[ENDS] = ("FAIL", f"{problem or 'no checks'}: {said}"[:600])
@@ -212,12 +232,12 @@ class Outcome:
                 yield f"note {check} fails on memcached{' too' if ours[0] == 'FAIL' else ''}: {theirs[1]}"
 
 
-def compare(client, binaries):
-    theirs, their_s = run("memcached", binaries["memcached"], client)
-    ours, our_s = run("vitrine", binaries["vitrine"], client)
+def compare(client, binaries, secrets):
+    theirs, their_s = run("memcached", binaries["memcached"], client, secrets)
+    ours, our_s = run("vitrine", binaries["vitrine"], client, secrets)
     outcome = Outcome(client, theirs, ours, their_s + our_s)
     worse = outcome.worse()
-    lines = [f"{'FAIL' if worse else 'ok  '} {client.name} ({client.protocol}): memcached "
+    lines = [f"{'FAIL' if worse else 'ok  '} {client.name} ({client.way}): memcached "
              f"{outcome.count(theirs, 'ok')} of {len(outcome.checks())}, vitrine {outcome.count(ours, 'ok')} of "
              f"{len(outcome.checks())} ({outcome.seconds:.0f} s)"]
     lines += [f"  FAIL {check}: {why}" for check, why in worse] + [f"  {note}" for note in outcome.notes()]
@@ -227,11 +247,12 @@ def compare(client, binaries):
 
 def report(outcomes):
     """Prints the table; returns (passed, failed): what passes here, and what passes on memcached only."""
-    print(f"\n{'client':24} {'version':9} {'protocol':8} {'checks':>6} {'memcached':>9} {'vitrine':>8} {'worse':>6} {'seconds':>8}")
+    print(f"\n{'client':24} {'version':9} {'protocol':11} {'checks':>6} {'memcached':>9} {'vitrine':>8} {'worse':>6} "
+          f"{'seconds':>8}")
     for o in outcomes:
-        print(f"{o.client.name:24} {version(o.client.package):9.9} {o.client.protocol:8} {len(o.checks()):6} "
+        print(f"{o.client.name:24} {version(o.client.package):9.9} {o.client.way:11} {len(o.checks()):6} "
               f"{o.count(o.theirs, 'ok'):9} {o.count(o.ours, 'ok'):8} {len(o.worse()):6} {o.seconds:8.0f}")
-    print(f"{'in all':43} {sum(len(o.checks()) for o in outcomes):6} {sum(o.count(o.theirs, 'ok') for o in outcomes):9} "
+    print(f"{'in all':46} {sum(len(o.checks()) for o in outcomes):6} {sum(o.count(o.theirs, 'ok') for o in outcomes):9} "
           f"{sum(o.count(o.ours, 'ok') for o in outcomes):8}")
     return sum(o.count(o.ours, "ok") for o in outcomes), sum(len(o.worse()) for o in outcomes)
 
@@ -239,13 +260,16 @@ def report(outcomes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vitrine", required=True)
-    parser.add_argument("--only", default="", help="clients whose 'NAME (PROTOCOL)' holds this text")
+    parser.add_argument("--only", default="", help="clients of whose 'NAME (PROTOCOL)' one of these, parted by commas, is a part")
     arguments = parser.parse_args()
-    chosen = [client for client in CLIENTS if arguments.only.lower() in f"{client.name} ({client.protocol})".lower()]
+    words = arguments.only.lower().split(",")
+    chosen = [client for client in CLIENTS if any(word in f"{client.name} ({client.way})".lower() for word in words)]
     binaries = {"vitrine": os.path.abspath(arguments.vitrine), "memcached": servers.MEMCACHED}
     start = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda client: compare(client, binaries), chosen))
+    with tempfile.TemporaryDirectory(prefix="matrix-") as folder, ThreadPoolExecutor(4) as pool:
+        os.chmod(folder, 0o755)
+        secrets = Secrets(folder)
+        outcomes = list(pool.map(lambda client: compare(client, binaries, secrets), chosen))
     passed, failed = report(outcomes)
     print(f"matrix: {time.monotonic() - start:.0f} s")
     print(f"{passed} passed, {failed} failed")

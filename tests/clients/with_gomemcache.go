@@ -124,7 +124,7 @@ var checks = []check{
 		must(c.CompareAndSwap(one))
 		equal(c.CompareAndSwap(other), memcache.ErrCASConflict)
 		must(c.Delete(k))
-		equal(c.CompareAndSwap(other), memcache.ErrNotStored)
+		equal(c.CompareAndSwap(other), memcache.ErrCacheMiss)
 	}},
 	{"counters count, wrap and stop at nought", func() {
 		c, k := client(), key()

@@ -16,8 +16,8 @@ def slap(target, *arguments):
 def aslap(target, *arguments):
     """memcaslap's closing figures by name."""
     protocol = ["-B"] if target.protocol == "binary" else []
-    done = subprocess.run(["timeout", "-k", "1", "20", "memcaslap", "-s", ",".join(target.servers), "-T", "3", "-c", "12", "-x", "30000",
-                           *protocol, *arguments], capture_output=True, timeout=30, check=False, text=True)
+    done = subprocess.run(["timeout", "-k", "1", "20", "memcaslap", "-s", ",".join(target.servers), "-T", "3", "-c", "12",
+                           "-x", "30000", *protocol, *arguments], capture_output=True, timeout=30, check=False, text=True)
     equal(done.returncode, 0)
     return {name: int(count) for name, count in re.findall(r"^(\w+): (\d+)", done.stdout, re.M)}
 

@@ -6,8 +6,8 @@ function client(array $options = [], ?array $servers = null): Memcached
 {
     $m = new Memcached();
     $m->setOptions([Memcached::OPT_BINARY_PROTOCOL => PROTOCOL === 'binary', Memcached::OPT_TCP_NODELAY => true,
-        Memcached::OPT_SEND_TIMEOUT => 2000000, Memcached::OPT_RECV_TIMEOUT => 2000000, Memcached::OPT_POLL_TIMEOUT => 2000,
-        Memcached::OPT_CONNECT_TIMEOUT => 2000] + $options);
+        Memcached::OPT_SEND_TIMEOUT => 1000000, Memcached::OPT_RECV_TIMEOUT => 1000000, Memcached::OPT_POLL_TIMEOUT => 1000,
+        Memcached::OPT_CONNECT_TIMEOUT => 1000] + $options);
     $m->addServers($servers ?? [SERVERS[0]]);
     return $m;
 }
@@ -16,6 +16,28 @@ function cas_of(Memcached $m, string $key)
 {
     $m->quit();
     return $m->get($key, null, Memcached::GET_EXTENDED)['cas'] ?? null;
+}
+
+if (getenv('MATRIX_USER')) {
+    $signed_in = function (string $password): Memcached {
+        $m = client([], SERVERS);
+        $m->setSaslAuthData(getenv('MATRIX_USER'), $password);
+        return $m;
+    };
+    run([
+        'right password is served' => function () use ($signed_in) {
+            [$m, $key] = [$signed_in(getenv('MATRIX_PASSWORD')), key_of()];
+            equal([$m->set($key, 'v'), $m->get($key)], [true, 'v']);
+        },
+        'wrong password is refused' => function () use ($signed_in) {
+            $m = $signed_in('wrong');
+            equal($m->set(key_of(), 'v'), false);
+            yes(in_array($m->getResultCode(), [Memcached::RES_AUTH_FAILURE, Memcached::RES_AUTH_PROBLEM,
+                Memcached::RES_SERVER_TEMPORARILY_DISABLED]));
+        },
+        'no password is refused' => fn() => equal(client()->set(key_of(), 'v'), false),
+    ]);
+    exit(0);
 }
 
 run([

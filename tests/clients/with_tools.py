@@ -147,8 +147,8 @@ for _command in ("version", "quit", "verbosity", "set", "set noreply", "get", "g
                  "add noreply", "replace", "replace noreply", "cas", "cas noreply", "delete", "delete noreply", "incr",
                  "incr noreply", "decr", "decr noreply", "append", "append noreply", "prepend", "prepend noreply", "stat"):
     suite.check(_capable("ascii " + _command))
-BINARY = ("noop", "quit", "quitq", "set", "setq", "flush", "flushq", "add", "addq", "replace", "replaceq", "delete", "deleteq", "get",
-          "getq", "getk", "getkq", "incr", "incrq", "decr", "decrq", "version", "append", "appendq", "prepend", "prependq",
+BINARY = ("noop", "quit", "quitq", "set", "setq", "flush", "flushq", "add", "addq", "replace", "replaceq", "delete", "deleteq",
+          "get", "getq", "getk", "getkq", "incr", "incrq", "decr", "decrq", "version", "append", "appendq", "prepend", "prependq",
           "stat")
 for _check in suite.checks:
     # memcdump stands on a text command, and memcping --binary fails on memcached as well.
