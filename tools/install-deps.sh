@@ -10,8 +10,9 @@ CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-p
 # Each brings a service of its name, without what follows the -.
 SERVICES='memcached prometheus postgresql-15 nginx-light nutcracker'
 MATRIX='memcached util-linux iputils-ping openssl sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pymemcache
- python3-memcache python3-pylibmc python3-binary-memcached python3-swift python3-django libmemcached-tools php-cli php-memcached php-memcache ruby ruby-dalli libcache-memcached-perl
- libcache-memcached-fast-perl golang-go golang-github-bradfitz-gomemcache-dev openjdk-17-jdk-headless libspymemcached-java
+ python3-memcache python3-pylibmc python3-binary-memcached python3-swift python3-django libmemcached-tools php-cli
+ php-memcached php-memcache ruby ruby-dalli libcache-memcached-perl libcache-memcached-fast-perl golang-go
+ golang-github-bradfitz-gomemcache-dev openjdk-17-jdk-headless libspymemcached-java
  postgresql-15 postgresql-15-pgmemcache nginx-light nutcracker'
 
 fail() {

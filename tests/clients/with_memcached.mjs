@@ -3,7 +3,8 @@ import Memcached from "memcached";
 import { DEAD, SERVERS, equal, held, key, keys, now, rejects, run, sleep, yes } from "./matrix.mjs";
 
 const OPTIONS = { timeout: 3000, retries: 0, failures: 5, retry: 100, reconnect: 100, poolSize: 5 };
-const METHODS = "touch get gets getMulti set replace add cas append prepend incr decr del version flush stats settings slabs items cachedump".split(" ");
+const METHODS = ["touch", "get", "gets", "getMulti", "set", "replace", "add", "cas", "append", "prepend", "incr", "decr", "del",
+  "version", "flush", "stats", "settings", "slabs", "items", "cachedump"];
 
 // A client whose methods return promises; `plain` is the client itself.
 function client(servers = SERVERS[0], options = {}) {

@@ -89,7 +89,7 @@ run({
   },
   "expiry, touch and absolute times": async () => {
     const [short, kept, far] = keys(3);
-    await Promise.all([c.set(short, "v", { expires: 1 }), c.set(kept, "v", { expires: 1 }), c.set(far, "v", { expires: now() + 40 * 86400 })]);
+    await Promise.all([[short, 1], [kept, 1], [far, now() + 40 * 86400]].map(([k, expires]) => c.set(k, "v", { expires })));
     equal([await c.touch(kept, 100), await c.touch(key(), 100)], [true, false]);
     await sleep(2100);
     equal([await text(short), await text(kept), await text(far)], [null, "v", "v"]);
