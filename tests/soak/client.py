@@ -7,6 +7,7 @@ import zlib
 from model import Count, Delete, Key, Lie, Shared, Store, Touch, Version, shared_value
 
 OWN_KEYS = 6000
+BUSY_KEYS = 50  # of one's own: half of all commands are for these
 NUMBERS = 60
 SHARED_KEYS = 150
 BATCH_MAX = 48
@@ -87,7 +88,7 @@ class Get:
         self.verb, self.keys, self.ttl = verb, keys, ttl
         self.shared = shared
         names = [key if isinstance(key, bytes) else key.name for key in keys]
-        self.text = verb + (b" %d " % ttl if ttl is not None else b" ") + b" ".join(names) + b"\r\n"
+        self.text = verb + (b" %d " % ttl if ttl is not None else b" ") + b" ".join(names or [b"nobody's"]) + b"\r\n"
         self.touches = [Touch(key, ttl) for key in keys if ttl is not None and not isinstance(key, bytes)]
 
     def read(self, stream, sent):
@@ -212,7 +213,7 @@ class Client:
 
     def draw_key(self):
         few = self.random.random() < 0.5
-        return self.own[self.random.randrange(100 if few else OWN_KEYS)]
+        return self.own[self.random.randrange(BUSY_KEYS if few else OWN_KEYS)]
 
     def draw_store(self):
         key = self.draw_key()
@@ -251,6 +252,13 @@ class Client:
         verb = self.random.choice([b"set", b"set", b"add", b"replace"])
         return Ambivalent(b"%s %s 0 %d %d\r\n%s\r\n" % (verb, name, self.draw_ttl(), len(value), value))
 
+    def draw_foreign(self):
+        """Others' busy keys, so that they are read while they change."""
+        index = self.random.randrange(len(self.options.lives))
+        name = b"c%d.%d" % (index, self.options.lives[index])
+        numbers = {self.random.randrange(BUSY_KEYS) for _ in range(self.random.choice([1, 10, 40]))}
+        return Get(b"get", [b"%s:%d" % (name, number) for number in numbers if index != self.index], self.shared)
+
     def draw_get(self):
         count = self.random.choice([1, 1, 1, 5, 30])
         keys = list(dict.fromkeys(self.draw_key() for _ in range(count)))
@@ -261,6 +269,8 @@ class Client:
 
     def draw_command(self):
         draw = self.random.random()
+        if draw < 0.15:
+            return self.draw_foreign()
         if draw < 0.50:
             return self.draw_get()
         if draw < 0.78:
@@ -295,7 +305,7 @@ class Client:
     # ---- the run ----
 
     def exchange(self, batch):
-        gets = sum(len(c.keys) for c in batch if isinstance(c, Get) and c.ttl is None)
+        gets = sum(max(len(c.keys), 1) for c in batch if isinstance(c, Get) and c.ttl is None)
         self.tally.add("commands", len(batch))
         self.tally.add("gets_sent", gets)
         sent = time.monotonic()

@@ -256,7 +256,15 @@ class Shared:
         self.pool = pool
         self.seen = {}
 
+    def foreign(self, name, value):
+        """A key of another client: all that is put into it begins with its name and a number."""
+        words = value.split(b" ", 2)
+        if len(words) < 3 or words[0] != name or not words[1].isdigit():
+            raise Lie(f"{name.decode()}: served {describe(value)} to another than its writer")
+
     def hit(self, name, value):
+        if not name.startswith(b"s:"):
+            return self.foreign(name, value)
         words = value.split(b" ", 3)
         if len(words) < 4 or words[0] != name or not words[2].isdigit() or \
                 value != shared_value(name, words[1], int(words[2]), self.pool):
@@ -266,3 +274,4 @@ class Shared:
         if version < self.seen.get(at, 0):
             raise Lie(f"{name.decode()}: version {version} of {words[1].decode()} came after {self.seen[at]}")
         self.seen[at] = version
+        return None

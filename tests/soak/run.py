@@ -64,7 +64,7 @@ class Soak:
         self.stop = multiprocessing.Event()
         self.lies = multiprocessing.Queue()
         self.tallies = [Tally() for _ in range(options.clients)]
-        self.lives = [0] * options.clients
+        self.lives = options.lives = multiprocessing.Array("I", options.clients, lock=False)
         self.processes = [None] * options.clients
         self.limits = [(0, options.memory)]  # (when, MiB)
         self.begin = time.monotonic()

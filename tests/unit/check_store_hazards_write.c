@@ -302,12 +302,12 @@ START_TEST(limit_change_against_write)
     struct store_usage usage;
     struct helper writer = {.act = act_write, .key = "k", .value = "v"};
     char name[32];
-    for (unsigned i = 0; i < 8000; i++) {
+    for (unsigned i = 0; i < 16000; i++) {
         snprintf(name, sizeof name, "some-%u", i);
         ck_assert_int_eq(
             fixture_set(&f, name, "0123456789012345678901234567890123456789012345678901234567890123"),
             RESULT_STORED);
-        if (i == 4000)
+        if (i == 20)
             helper_start_until(&writer, &f, PERTURB_WRITE_RESERVED);
     }
     ck_assert(store_memory_limit_set(f.store, MIB));
@@ -317,6 +317,7 @@ START_TEST(limit_change_against_write)
     fixture_maintain(&f, HELPER_ROUNDS);
     store_usage_read(f.store, &usage);
     ck_assert_uint_le(usage.used_size, MIB);
+    ck_assert_uint_gt(fixture_metric(&f, METRIC_removed_evicted), 0);
     ck_assert_int_eq(fixture_set(&f, "k", "new"), RESULT_STORED);
     ck_assert(fixture_has(&f, "k", "new"));
     check_nothing_lives(&f);
