@@ -20,3 +20,9 @@ $(GROWTH): $(BUILD)/obj/tests/bench/density/growth.o
 .PHONY: bench-growth
 bench-growth: $(BINARY) $(GROWTH) ## how long requests wait while a server is filled, beside memcached; COUNT=50000000 for all of it
 	/usr/bin/python3 tests/bench/density/growth.py --growth $(GROWTH) --vitrine $(BINARY) --count $(COUNT)
+
+.PHONY: bench-density
+bench-density: $(BINARY) bench-tools ## what an item costs in memory, and how many fit; writes docs/density.md
+	/usr/bin/python3 tests/bench/density/density.py --load $(BENCH_LOAD) --vitrine $(BINARY) --write docs/density.md
+
+bench-memory: bench-density

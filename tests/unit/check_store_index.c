@@ -140,6 +140,25 @@ START_TEST(shrinking_keeps_every_key_that_is_left_and_gives_memory_back)
 }
 END_TEST
 
+START_TEST(ghosts_make_no_chain_longer)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_usage first, second;
+    char name[24];
+    set_range(&f, 0, 60000); /* no maintainer: no bucket is split */
+    store_usage_read(f.store, &first);
+    for (unsigned i = 0; i < 60000; i++) {
+        name_of(name, i);
+        ck_assert_int_eq(fixture_delete(&f, name), RESULT_DELETED);
+    }
+    set_range(&f, 60000, 120000); /* among the ghosts of the others */
+    store_usage_read(f.store, &second);
+    ck_assert_uint_eq(second.bucket_count, first.bucket_count);
+    ck_assert_uint_le(second.index_size * 100, first.index_size * 103);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_ghost_gives_way_to_the_item_of_its_key)
 {
     struct fixture f = fixture_of_size(MIB);
@@ -186,6 +205,7 @@ int main(void)
     tcase_add_test(tcase, the_index_takes_few_bytes_an_item_in_every_phase_of_growth);
     tcase_add_test(tcase, chains_close_up_when_items_go_from_their_middle);
     tcase_add_test(tcase, shrinking_keeps_every_key_that_is_left_and_gives_memory_back);
+    tcase_add_test(tcase, ghosts_make_no_chain_longer);
     tcase_add_test(tcase, a_ghost_gives_way_to_the_item_of_its_key);
     tcase_add_test(tcase, ghosts_survive_growth);
     suite_add_tcase(suite, tcase);

@@ -1,0 +1,136 @@
+"""What an item costs in memory beyond its key and value, and how many items fit: Vitrine beside memcached.
+
+Overhead: RSS growth of a fresh server while a million items are stored, less their keys and values, an item. Capacity:
+a server is filled three times over; items in it a MiB of RSS. Prints a report in Markdown; writes it with --write.
+"""
+import argparse
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "lib"), os.path.join(HERE, "..", "policy")]
+import servers  # noqa: E402
+import stream  # noqa: E402
+
+ITEMS = 1_000_000
+KEY_SIZE = 11
+EXPIRY_S = 86400
+# 57 with an expiry and 61 without are the worst there can be: seven bytes to the next multiple of eight.
+PAYLOADS = (55, 57, 61, 100, 260, 1000)
+MIB = 1 << 20
+SETTLE_S = 1.5
+CHUNK = 1 << 18
+
+
+def settled_memory(server):
+    """RSS when background work is done."""
+    time.sleep(SETTLE_S)
+    return server.memory()
+
+
+def store(arguments, server, count, value_size, expiry_s):
+    command = [arguments.load, "--json", "--port", str(server.port), "--keys", str(count), "--key-size", str(KEY_SIZE),
+               "--value-size", str(value_size), "--expiry", str(expiry_s), "--connections", "2", "--depth", "32",
+               "--set-ratio", "1", "--requests", str(count), "--distribution", "sequential"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"load against {server.name} failed: {done.stderr.strip()}")
+
+
+def item_count(server):
+    """curr_items of `stats`."""
+    with socket.create_connection(("127.0.0.1", server.port), 10) as link:
+        link.sendall(b"stats\r\n")
+        text = b""
+        while not text.endswith(b"END\r\n"):
+            text += link.recv(65536)
+    return int(re.search(rb"STAT curr_items (\d+)", text).group(1))
+
+
+def overhead(arguments, start, payload, expiry_s):
+    """Bytes an item beyond its payload."""
+    with start("-m", "2048", "-t", "1") as server:
+        store(arguments, server, 1, payload - KEY_SIZE, expiry_s)
+        before = settled_memory(server)
+        store(arguments, server, ITEMS, payload - KEY_SIZE, expiry_s)
+        grown = settled_memory(server) - before
+        if item_count(server) != ITEMS:
+            raise SystemExit(f"{server.name} lost items that fit in its memory")
+    return grown / ITEMS - payload
+
+
+def store_drawn(server, size):
+    """Sets of new keys with values drawn from Meta's kvcache_reg until `size` bytes of them were sent."""
+    value = b"v" * max(row[0] for row in stream.KVCACHE_REG)
+    batch, sent, number = [], 0, 0
+    with socket.create_connection(("127.0.0.1", server.port), 10) as link:
+        pending = 0
+        while sent < size:
+            value_size = stream.value_size_of(number)
+            batch.append(b"set key%08d 0 %d %d noreply\r\n%b\r\n" % (number, EXPIRY_S, value_size, value[:value_size]))
+            pending += value_size
+            number += 1
+            if pending > CHUNK:
+                link.sendall(b"".join(batch))
+                sent += pending
+                batch, pending = [], 0
+        link.sendall(b"".join(batch) + b"version\r\n")
+        while not link.recv(4096).endswith(b"\r\n"):
+            pass
+
+
+def capacity(arguments, start, drawn):
+    """Items a MiB of RSS when the memory limit is reached."""
+    size = 3 * arguments.limit * MIB
+    with start("-m", str(arguments.limit), "-t", "1") as server:
+        if drawn:
+            store_drawn(server, size)
+        else:
+            store(arguments, server, size // 55, 55 - KEY_SIZE, EXPIRY_S)
+        return item_count(server) / (settled_memory(server) / MIB)
+
+
+def report(arguments, starts):
+    lines = ["# Density", "",
+             f"`make bench-density`: RSS growth of a fresh server (`-t 1 -m 2048`) while {ITEMS:,} items of {KEY_SIZE}-byte keys are",
+             "stored, less keys and values, in bytes an item: header, alignment, index, and what of segments and huge pages is not",
+             "full. 57 bytes with an expiry and 61 without are the worst payloads for Vitrine's alignment.", "",
+             "| payload | vitrine, expiry | memcached, expiry | ratio | vitrine, none | memcached, none | ratio |",
+             "|---|---|---|---|---|---|---|"]
+    for payload in PAYLOADS:
+        cells = []
+        for expiry_s in (EXPIRY_S, 0):
+            ours, theirs = (overhead(arguments, start, payload, expiry_s) for start in starts)
+            cells += [f"{ours:.1f}", f"{theirs:.1f}", f"**{ours / theirs:.2f}**"]
+        lines.append(f"| {payload} | " + " | ".join(cells) + " |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    lines += ["", f"Items in a MiB of RSS after `-m {arguments.limit}` was filled three times over, with expiry:", "",
+              "| items | vitrine | memcached | vitrine / memcached |", "|---|---|---|---|"]
+    for name, drawn in (("55 bytes of key and value", False), ("11-byte keys, value sizes of Meta's kvcache_reg", True)):
+        ours, theirs = (capacity(arguments, start, drawn) for start in starts)
+        lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | **{ours / theirs:.2f}** |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    return "\n".join([*lines, ""])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--load", required=True)
+    parser.add_argument("--vitrine", required=True)
+    parser.add_argument("--limit", type=int, default=256, help="-m of the servers that are filled, in MiB")
+    parser.add_argument("--write", metavar="FILE")
+    arguments = parser.parse_args()
+    text = report(arguments, [lambda *o: servers.vitrine(arguments.vitrine, *o), servers.memcached])
+    print(text)
+    if arguments.write:
+        with open(arguments.write, "w", encoding="utf-8") as out:
+            out.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
