@@ -15,5 +15,5 @@ $(CLIENT_MODULES): tests/clients/package.json tests/clients/package-lock.json | 
 	tools/npm-ci.sh tests/clients
 
 .PHONY: matrix
-matrix: $(BINARY) client-packages $(CLIENT_MODULES) ## 29 clients of many languages through their whole interfaces, beside memcached
+matrix: $(BINARY) client-packages $(CLIENT_MODULES) ## clients of many languages through their whole interfaces, beside memcached
 	/usr/bin/python3 tests/clients/matrix.py --vitrine "$${VITRINE:-$(BINARY)}" --only "$(ONLY)"
