@@ -390,15 +390,29 @@ bool segment_retire_one(struct store *store)
     return id != SEGMENT_NONE;
 }
 
+/* With STORE_SEGMENTS held. What is being sent has been read: its segment goes to the main pool's end as it
+ * is. So pinned ones neither stand in the way of those behind them nor use up the small pool's share. */
+static void segment_promote(struct store *store, uint32_t id)
+{
+    struct segment *segment = &store->segments[id];
+    list_remove(store, fifo_of(store, segment), id);
+    atomic_store_explicit(&segment->pool, POOL_MAIN, memory_order_relaxed);
+    list_append(store, fifo_of(store, segment), id);
+}
+
 unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max)
 {
     unsigned count = 0;
     lock_acquire(&store->segments_lock);
-    uint32_t id = count_get(&store->fifo[pool].head);
-    for (; id != SEGMENT_NONE && count < max; id = store->segments[id].next)
-        /* Pinned ones may not keep those behind them from being evicted. A share of all at most is. */
-        if (count_get(&store->segments[id].pins) == 0)
+    uint32_t next, id = count_get(&store->fifo[pool].head), last = count_get(&store->fifo[pool].tail);
+    for (bool more = id != SEGMENT_NONE; more && count < max; id = next) {
+        more = id != last; /* those that were appended meanwhile have had their turn */
+        next = store->segments[id].next;
+        if (count_get(&store->segments[id].read_pins) != 0)
+            segment_promote(store, id);
+        else if (count_get(&store->segments[id].pins) == 0)
             ids[count++] = id;
+    }
     lock_release(&store->segments_lock);
     return count;
 }

@@ -83,7 +83,7 @@ unsigned segment_collect(struct store *store);
 void segment_settle(struct store *store);
 /* Gives up one free segment for other uses of its memory. */
 bool segment_retire_one(struct store *store);
-/* The ids at the head of a pool's FIFO list, those passed by that are pinned. */
+/* The ids at the head of a pool's FIFO list; pinned ones there are passed by and put to the end of main's. */
 unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max);
 /* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
  * to do. */
