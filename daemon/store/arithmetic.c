@@ -61,6 +61,7 @@ static enum result arithmetic_once(struct store_thread *thread, const struct sto
                                   .location = slot_location(found.value),
                                   .cas = old.cas,
                                   .same_item = fits};
+    write_note_found(thread, &pending, &found);
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;
     write_fill(thread, &pending, &(struct value_source){.data = text, .size = *size, .data_first = true});

@@ -134,6 +134,7 @@ struct store_thread {
     _Alignas(64) _Atomic uint64_t epoch; /* the last one seen; 0: offline */
     struct store *store;                 /* borrowed */
     struct metrics_block *block;         /* borrowed */
+    uint64_t turn;                       /* how often it was quiescent */
     uint64_t seq, seq_end;               /* the rest of its batch */
     _Atomic uint64_t written_size;       /* bytes of records it published; single writer */
     _Atomic int64_t slot_balance;        /* items it published less those it unlinked; single writer */

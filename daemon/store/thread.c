@@ -52,6 +52,7 @@ void store_thread_online(struct store_thread *thread)
 
 void store_thread_offline(struct store_thread *thread)
 {
+    thread->turn++;
     recycle_pass(thread);
     atomic_store_explicit(&thread->epoch, 0, memory_order_release); /* pairs with epoch_passed */
 }
@@ -59,6 +60,7 @@ void store_thread_offline(struct store_thread *thread)
 void store_thread_quiesce(struct store_thread *thread)
 {
     ASSERT(atomic_load_explicit(&thread->epoch, memory_order_relaxed) != 0);
+    thread->turn++;
     recycle_pass(thread);
     uint64_t epoch = atomic_load_explicit(&thread->store->epoch, memory_order_acquire);
     atomic_store_explicit(&thread->epoch, epoch, memory_order_release); /* pairs with epoch_passed */

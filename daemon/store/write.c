@@ -194,11 +194,21 @@ static enum result condition_check(const struct store *store, const struct item 
     return write_condition(item, condition->mode, condition->cas);
 }
 
+/* With the bucket locked. A slot that still says what it said when the key's item was found there, in this
+ * turn of the thread, is the key's: no other slot leads to that item, and its place is not another's yet. */
+static _Atomic uint64_t *slot_of_pending(struct store_thread *thread, struct bucket *bucket,
+                                         const struct pending *pending)
+{
+    if (pending->slot && pending->turn == thread->turn && slot_load(pending->slot) == pending->slot_value)
+        return pending->slot;
+    return index_slot_of_key(thread->store, bucket, &pending->key);
+}
+
 static enum result publish_locked(struct store_thread *thread, struct bucket *bucket,
                                   const struct pending *pending, const struct condition *condition)
 {
     struct store *store = thread->store;
-    _Atomic uint64_t *slot = index_slot_of_key(store, bucket, &pending->key);
+    _Atomic uint64_t *slot = slot_of_pending(thread, bucket, pending);
     uint64_t location = slot ? slot_location(slot_load(slot)) : 0;
     const struct item *old = slot ? item_at(store, location) : NULL;
     enum result result = condition_check(store, old, location, condition);
@@ -262,6 +272,7 @@ static enum result write_new(struct store_thread *thread, const struct store_wri
                               .flags = write->flags,
                               .expiry_s = write->expiry_s,
                               .pool = write_pool(store, &write->key, &found)};
+    write_note_found(thread, &pending, &found);
     struct condition condition = {.mode = write->mode, .cas = write->cas};
     struct value_source source = {.data = write->value, .size = write->size, .data_first = true};
     if (!write_prepare(thread, &pending))

@@ -25,6 +25,9 @@ struct pending {
     struct item *item; /* out, with the rest: the reservation */
     uint64_t location;
     size_t inline_size;
+    _Atomic uint64_t
+        *slot; /* where the key's item was found, its value and in which turn; NULL: it was not */
+    uint64_t slot_value, turn;
     size_t chunk_count; /* in thread->chunks; 0: the value is inline */
 };
 
@@ -37,6 +40,17 @@ struct condition {
     bool keep_expiry; /* the item's expiry of that moment goes over to the new one */
     bool same_item;   /* a new place or form of the same item: it is not counted as stored and replaced */
 };
+
+/* Where the key's item has just been found: publishing looks there first. */
+static inline void write_note_found(const struct store_thread *thread, struct pending *pending,
+                                    const struct found *found)
+{
+    if (!found->item)
+        return;
+    pending->slot = found->slot;
+    pending->slot_value = found->value;
+    pending->turn = thread->turn;
+}
 
 bool write_prepare(struct store_thread *thread, struct pending *pending);
 /* `seq` and `state` of an item that is moved; otherwise a new sequence number and the time. */
