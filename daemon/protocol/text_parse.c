@@ -434,15 +434,56 @@ static bool parse_plain_keys(struct text_parser *parser, enum command command, c
     return true;
 }
 
-/* The two commands that are most of the traffic are told by their first bytes. */
+/* A space and a number of up to nine digits. Returns where it ends, or NULL: something else. */
+static const char *plain_number(const char *at, const char *end, uint32_t *number)
+{
+    if (at == end || *at != ' ')
+        return NULL;
+    const char *first = ++at;
+    uint32_t value = 0;
+    for (; at < end && (unsigned char)(*at - '0') <= 9; at++)
+        value = value * 10 + (uint32_t)(*at - '0');
+    *number = value;
+    return at == first || at - first > 9 ? NULL : at;
+}
+
+/* "set" with unsigned numbers, its answer wanted and its whole body there: nearly every one. `at` is behind
+ * the word. False: something else, to be parsed from its beginning. */
+static bool parse_plain_set(struct text_parser *parser, const char *at)
+{
+    const char *end = parser->end, *key = ++at;
+    struct batch *batch = parser->batch;
+    uint32_t flags, exptime, size;
+    at = scan_either(key, end, ' ', '\n');
+    size_t key_size = (size_t)(at - key);
+    if (key_size - 1 >= STORE_KEY_SIZE_MAX || !(at = plain_number(at, end, &flags)) ||
+        !(at = plain_number(at, end, &exptime)) || !(at = plain_number(at, end, &size)))
+        return false;
+    if ((size_t)(end - at) < 2 + (size_t)size + 2 || memcmp(at, "\r\n", 2) != 0 ||
+        memcmp(at + 2 + size, "\r\n", 2) != 0 || !store_fits(parser->protocol->store, key_size, size))
+        return false;
+    struct request *request = request_open(parser, COMMAND_set, at + 2 + size + 2);
+    request->flags = flags;
+    request->expiry_s = protocol_expiry(exptime);
+    request->body = at + 2;
+    request->body_size = size;
+    key_add(parser, request, key, key_size);
+    batch->request_count++;
+    parser->at = request->consumed;
+    return true;
+}
+
+/* The commands that are most of the traffic are told by their first bytes. */
 static bool parse_plain(struct text_parser *parser)
 {
-    size_t size = (size_t)(parser->end - parser->at);
-    if (size >= 4 && memcmp(parser->at, "get ", 4) == 0)
-        return parse_plain_keys(parser, COMMAND_get, parser->at + 4);
-    if (size >= 5 && memcmp(parser->at, "gets ", 5) == 0)
-        return parse_plain_keys(parser, COMMAND_gets, parser->at + 5);
-    return false;
+    const char *at = parser->at;
+    if (parser->end - at < 5)
+        return false;
+    if (memcmp(at, "get ", 4) == 0)
+        return parse_plain_keys(parser, COMMAND_get, at + 4);
+    if (memcmp(at, "set ", 4) == 0)
+        return parse_plain_set(parser, at + 3);
+    return memcmp(at, "gets ", 5) == 0 && parse_plain_keys(parser, COMMAND_gets, at + 5);
 }
 
 enum parse_status text_parse(struct text_parser *parser)
