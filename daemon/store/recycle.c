@@ -5,8 +5,9 @@
  * record keeps its size, so a segment can be walked whatever its cells hold. A cell waits in a batch until
  * every reader has passed, then in a bin by pool, expiry and size. Nobody else knows of it: the maintainer
  * may empty its segment at any time, which the segment's state and generation tell (see cell_usable). What
- * finds no room here is forgotten, and stays dead until its segment is compacted. Thread-safety: each
- * recycler belongs to one thread. */
+ * finds no room here is forgotten, and stays dead until its segment is compacted. Nobody
+ * waits for the maintainer as for a reader: outside the segment that it empties it may look at an item only
+ * with its bucket locked. Thread-safety: each recycler belongs to one thread. */
 #include "base/assert.h"
 #include "store/write_priv.h"
 
