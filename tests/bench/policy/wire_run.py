@@ -1,6 +1,6 @@
 """Miss ratios by wire: memcached with its default options and Vitrine replay the same streams in equal RSS.
 
-    wire_run.py --wire W --vitrine V --traces DIR --work DIR [--only WORD] [--rounds N] [--write FILE]
+    wire_run.py --wire W --vitrine V --traces DIR --work DIR [--only WORD] [--rounds N] [--known] [--write FILE]
 
 For each stream and -m, memcached goes first. Then Vitrine gets the largest -m with which its RSS at the end is not above
 memcached's; it is searched by replaying. Traces count from their first request, profiles from the second mean TTL on (a
@@ -24,7 +24,7 @@ import stream  # noqa: E402
 
 MIB = 1 << 20
 RSS_SLACK = 0.01     # equal means: not above, and no more than this below
-RSS_ABOVE_M = 8      # MiB; where the search for -m starts
+RSS_ABOVE_M = 9      # MiB; where the search for -m starts
 SEARCH_STEPS = 4
 MARKS = ("<!-- by wire: begin, written by make policy-wire -->", "<!-- by wire: end -->")
 
@@ -136,6 +136,10 @@ class Results:
         os.rename(self.path + ".part", self.path)
 
 
+class Unknown(Exception):
+    """What --known asks for was not measured."""
+
+
 class Replays:
     def __init__(self, arguments):
         self.arguments, self.results = arguments, Results(arguments.work, arguments.vitrine)
@@ -159,6 +163,8 @@ class Replays:
         ours = name == "vitrine"
         key = self.results.ours if ours else name
         while len(self.results.get(key, case, memory_mib)) < rounds:
+            if self.arguments.known:
+                raise Unknown
             options = ("-m", str(memory_mib))
             server = servers.vitrine(self.arguments.vitrine, *options) if ours else servers.memcached(*options)
             result = self._replay(server, case)
@@ -172,13 +178,20 @@ class Replays:
         known = {}
         memory_mib = max(1, math.floor(rss / MIB - RSS_ABOVE_M))
         while memory_mib not in known and len(known) < SEARCH_STEPS:
-            known[memory_mib] = result = self.measured("vitrine", case, memory_mib, rounds)
+            try:
+                known[memory_mib] = result = self.measured("vitrine", case, memory_mib, rounds)
+            except Unknown:
+                break
             if rss * (1 - RSS_SLACK) <= result["rss_bytes"] <= rss:
                 break
             memory_mib = max(1, memory_mib + math.floor((rss - result["rss_bytes"]) / MIB))
+        if not known:
+            raise Unknown
         fitting = [memory_mib for memory_mib, result in known.items() if result["rss_bytes"] <= rss]
-        best = max(fitting, default=min(known))
-        return best, known[best]
+        if not fitting:
+            say(f"{case.name}: no -m tried stays within memcached's RSS")
+            raise Unknown
+        return max(fitting), known[max(fitting)]
 
     def row(self, case, memory_mib):
         rounds = self.arguments.rounds
@@ -231,8 +244,8 @@ def profile_facts(rows):
 
 def text_of(trace_rows, profile_rows):
     lines = ["## By wire", "", "memcached " + memcached_version() + " with its default options and Vitrine, both as a user would start them, "
-             "replay the same streams (tests/bench/policy/wire.c) from empty. Vitrine's `-m` is the largest whole MiB with which its "
-             "RSS at the end is not above memcached's. \"Unlimited memory\" is the share of misses that no cache avoids: first "
+             "replay the same streams (tests/bench/policy/wire.c) from empty. Vitrine's `-m` is searched such that its "
+             "RSS at the end comes close to memcached's and not above it. \"Unlimited memory\" is the share of misses that no cache avoids: first "
              "requests for a key, and expiry; \"of avoidable misses\" compares what is left without them."]
     if trace_rows:
         lines += ["", "Real traces, value sizes of Meta's kvcache_reg by hash of the key (adapt_size: its own), all requests counted:",
@@ -278,6 +291,7 @@ def main():
     parser.add_argument("--only", default="", help="a regular expression on names")
     parser.add_argument("--sizes", default="", help="of memcached's -m, in place of the listed ones")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--known", action="store_true", help="tell what was measured before, replay nothing")
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
@@ -285,7 +299,10 @@ def main():
     for case in cases_of(arguments):
         case.make()
         for memory_mib in map(int, arguments.sizes.split(",")) if arguments.sizes else case.sizes:
-            rows[type(case)].append(replays.row(case, memory_mib))
+            try:
+                rows[type(case)].append(replays.row(case, memory_mib))
+            except Unknown:
+                say(f"{case.name}, -m {memory_mib}: not measured with this binary")
     text = text_of(rows[TraceCase], rows[ProfileCase])
     print(text)
     if arguments.write:
