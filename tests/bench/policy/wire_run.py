@@ -24,6 +24,7 @@ import stream  # noqa: E402
 
 MIB = 1 << 20
 RSS_SLACK = 0.01     # equal means: not above, and no more than this below
+RSS_FAR = 0.9        # further below says nothing
 RSS_ABOVE_M = 9      # MiB; where the search for -m starts
 SEARCH_STEPS = 4
 MARKS = ("<!-- by wire: begin, written by make policy-wire -->", "<!-- by wire: end -->")
@@ -129,6 +130,11 @@ class Results:
     def get(self, server, case, memory_mib):
         return self.known.get(f"{server}|{os.path.basename(case.path)}|{memory_mib}", [])
 
+    def sizes(self, server, case, rounds):
+        """The -m of all that was replayed so often."""
+        start = f"{server}|{os.path.basename(case.path)}|"
+        return [int(key[len(start):]) for key, found in self.known.items() if key.startswith(start) and len(found) >= rounds]
+
     def add(self, server, case, memory_mib, result):
         self.known.setdefault(f"{server}|{os.path.basename(case.path)}|{memory_mib}", []).append(result)
         with open(self.path + ".part", "w", encoding="ascii") as file:
@@ -175,21 +181,23 @@ class Replays:
 
     def ours_in(self, case, rss, rounds):
         """Vitrine with the largest -m whose RSS is not above: (memory_mib, result)."""
-        known = {}
-        memory_mib = max(1, math.floor(rss / MIB - RSS_ABOVE_M))
-        while memory_mib not in known and len(known) < SEARCH_STEPS:
-            try:
-                known[memory_mib] = result = self.measured("vitrine", case, memory_mib, rounds)
-            except Unknown:
-                break
+        known = {memory_mib: self.measured("vitrine", case, memory_mib, rounds)
+                 for memory_mib in self.results.sizes(self.results.ours, case, rounds)}
+        if self.arguments.known:
+            return self.best_of(case, known, rss)
+        memory_mib, before = max(1, math.floor(rss / MIB - RSS_ABOVE_M)), len(known)
+        while memory_mib not in known and len(known) < SEARCH_STEPS + before:
+            known[memory_mib] = result = self.measured("vitrine", case, memory_mib, rounds)
             if rss * (1 - RSS_SLACK) <= result["rss_bytes"] <= rss:
                 break
             memory_mib = max(1, memory_mib + math.floor((rss - result["rss_bytes"]) / MIB))
-        if not known:
-            raise Unknown
-        fitting = [memory_mib for memory_mib, result in known.items() if result["rss_bytes"] <= rss]
+        return self.best_of(case, known, rss)
+
+    @staticmethod
+    def best_of(case, known, rss):
+        fitting = [memory_mib for memory_mib, result in known.items() if rss * RSS_FAR <= result["rss_bytes"] <= rss]
         if not fitting:
-            say(f"{case.name}: no -m tried stays within memcached's RSS")
+            say(f"{case.name}: no -m tried comes near memcached's RSS from below")
             raise Unknown
         return max(fitting), known[max(fitting)]
 
