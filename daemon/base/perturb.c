@@ -23,8 +23,8 @@ static _Thread_local uint64_t thread_random;
 
 static uint64_t mix(uint64_t x)
 {
-    x = (x ^ x >> 33) * 0xff51afd7ed558ccd;
-    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53;
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccdull;
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ull;
     return x ^ x >> 33;
 }
 
@@ -32,9 +32,9 @@ static uint64_t draw(uint64_t seed)
 {
     if (thread_random == 0) {
         uint32_t serial = atomic_fetch_add_explicit(&thread_serial, 1, memory_order_relaxed);
-        thread_random = mix(seed + 1) + serial * 0x632be59bd9b4e019;
+        thread_random = mix(seed + 1) + serial * 0x632be59bd9b4e019ull;
     }
-    thread_random += 0x9e3779b97f4a7c15;
+    thread_random += 0x9e3779b97f4a7c15ull;
     return mix(thread_random);
 }
 
