@@ -243,16 +243,18 @@ static void client_drain(struct client *client, struct buffer *reply)
 
 START_TEST(sends_values_in_pieces_when_no_more_can_be_pinned)
 {
-    enum { CLIENTS = 60, SIZE = 100000 };
+    enum { CLIENTS = 30, SIZE = 100000 };
     struct fixture *f = fixture_open(&roomy);
     struct client *clients = malloc(CLIENTS * sizeof *clients);
-    char *body = fixture_body(SIZE);
-    fixture_feed(f, "set k 0 0 100000\r\n", 18, SIZE_MAX);
-    fixture_feed(f, body, SIZE + 2, SIZE_MAX);
+    char *body = fixture_body(SIZE), line[32];
     unsigned pinned = 0;
     for (unsigned i = 0; i < CLIENTS; i++) {
+        int size = snprintf(line, sizeof line, "set k%02u 0 0 %d\r\n", i, SIZE);
+        fixture_feed(f, line, (size_t)size, SIZE_MAX);
+        fixture_feed(f, body, SIZE + 2, SIZE_MAX);
         client_open(&clients[i]);
-        client_send(f, &clients[i], "get k\r\n", 7);
+        size = snprintf(line, sizeof line, "get k%02u\r\n", i);
+        client_send(f, &clients[i], line, (size_t)size);
         pinned += clients[i].output.pin_count;
     }
     ck_assert_uint_gt(pinned, 0);
@@ -262,12 +264,12 @@ START_TEST(sends_values_in_pieces_when_no_more_can_be_pinned)
     while (client_send(f, &clients[CLIENTS - 1], "\r\n", 2) == PROTOCOL_WRITE)
         client_drain(&clients[CLIENTS - 1], &reply);
     client_drain(&clients[CLIENTS - 1], &reply);
-    ck_assert_uint_eq(reply.size, 18 + SIZE + 2 + 5);
-    ck_assert_int_eq(memcmp(reply.data, "VALUE k 0 100000\r\n", 18), 0);
-    ck_assert_int_eq(memcmp(reply.data + 18, body, SIZE + 2), 0);
+    ck_assert_uint_eq(reply.size, 20 + SIZE + 2 + 5);
+    ck_assert_int_eq(memcmp(reply.data, "VALUE k29 0 100000\r\n", 20), 0);
+    ck_assert_int_eq(memcmp(reply.data + 20, body, SIZE + 2), 0);
     /* A value that is replaced while it goes out can only be broken off. */
     client_drain(&clients[CLIENTS - 2], &reply);
-    fixture_ask(f, "set k 0 0 1\r\nx\r\n");
+    fixture_ask(f, "set k28 0 0 1\r\nx\r\n");
     ck_assert_int_eq(client_send(f, &clients[CLIENTS - 2], "\r\n", 2), PROTOCOL_CLOSE);
     for (unsigned i = 0; i < CLIENTS; i++)
         client_close(&clients[i]);
