@@ -71,7 +71,7 @@ CONTROL(flush_all)
     else if (words.count > request->noreply && !word_i64(&words, 0, &delay))
         outcome->result = RESULT_BAD_EXPIRY;
     else
-        store_flush(thread->store, delay > 0 ? protocol_expiry(delay) : clock_s());
+        store_flush(thread->store, protocol_exptime_cut(delay) > 0 ? protocol_expiry(delay) : clock_s());
 }
 
 CONTROL(version)

@@ -13,15 +13,21 @@ const char *protocol_version(void)
     return PROTOCOL_MEMCACHED_VERSION " vitrine/" VITRINE_VERSION;
 }
 
+int32_t protocol_exptime_cut(int64_t exptime)
+{
+    return (int32_t)(uint32_t)exptime;
+}
+
 uint32_t protocol_expiry(int64_t exptime)
 {
-    if (exptime == 0)
+    int32_t seconds = protocol_exptime_cut(exptime);
+    if (seconds == 0)
         return STORE_NEVER_S;
-    if (exptime < 0)
+    if (seconds < 0)
         return STORE_EXPIRED_S;
-    if (exptime <= EXPTIME_RELATIVE_MAX)
-        return clock_s() + (uint32_t)exptime;
-    return clock_from_wall_s(exptime);
+    if (seconds <= EXPTIME_RELATIVE_MAX)
+        return clock_s() + (uint32_t)seconds;
+    return clock_from_wall_s(seconds);
 }
 
 static void commands_declare(struct metrics *metrics)

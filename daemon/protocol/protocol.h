@@ -125,6 +125,8 @@ bool protocol_stats(struct protocol *protocol, const char *group, protocol_stat_
 /* The version text, e.g. "1.6.45 vitrine/0.1.0". */
 const char *protocol_version(void);
 
+/* An expiry is cut to 32 bits, as memcached does: clients that write -1 as 4294967295 mean "at once". */
+int32_t protocol_exptime_cut(int64_t exptime);
 /* Expiry as the protocol writes it (0 never, up to 30 days relative, above absolute, negative past) to a
  * coarse second. */
 uint32_t protocol_expiry(int64_t exptime);
