@@ -1,5 +1,5 @@
 # Miss ratios: traces replayed through the store and through models of other caches, at equal bytes.
-# TRACES names a folder with the traces (docs/policy.md says which).
+# The streams come from tests/bench/policy's prepare.py, synthetic.py and profiles.py.
 
 POLICY_SOURCES := $(filter-out $(wildcard tests/bench/policy/wire*.c),$(wildcard tests/bench/policy/*.c))
 POLICY := $(BUILD)/bench/policy
