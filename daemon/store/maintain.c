@@ -11,7 +11,7 @@
 #define RESIZE_COUNT  1024u /* buckets split or merged before others get the lock */
 #define YIELD_NS      20000
 #define ROUND_NS      100000000
-#define MAINTAIN_NICE 10      /* of 19 */
+#define MAINTAIN_NICE 4       /* of 19 */
 #define TRIM_RESERVES 2u      /* free segments, in reserves, that are kept though nobody takes them */
 #define TRIM_COUNT    32u     /* segments given back in a round */
 #define SHORT_NS      1000000 /* while segments wait for a grace period that is needed soon */
