@@ -249,7 +249,7 @@ static int compare(const void *a, const void *b)
 
 static struct outcome median(const struct outcome *results, unsigned count)
 {
-    double rates[ROUNDS_MAX], costs[ROUNDS_MAX];
+    double rates[ROUNDS_MAX] = {0}, costs[ROUNDS_MAX] = {0};
     for (unsigned i = 0; i < count; i++) {
         rates[i] = results[i].rate;
         costs[i] = results[i].ns;
