@@ -295,7 +295,8 @@ START_TEST(drain_against_write)
 }
 END_TEST
 
-/* Guard: the same, with memory owed: all that can be drained is. */
+/* Behaviour with memory owed, when all that can be drained is; the guard itself is held by
+ * drain_against_write. */
 START_TEST(limit_change_against_write)
 {
     struct fixture f = fixture_of_size(2 * MIB);
