@@ -40,7 +40,8 @@ static void reply_settings(const struct settings *settings, struct reply *reply)
 {
     json_t *tree = json_object(), *list = json_array();
     for (unsigned i = 0; i < option_count(); i++)
-        json_array_append_new(list, setting_json(settings, i));
+        if (!option_row(i)->unused)
+            json_array_append_new(list, setting_json(settings, i));
     json_put(tree, "settings", list);
     reply_json(reply, 200, tree);
     reply_etag_of_body(reply);

@@ -40,7 +40,7 @@ void settings_fini(struct settings *settings)
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         const struct option_slot *slot = option_slot(i);
         char **text = (char **)((char *)settings + slot->offset);
-        if (slot->type != OPTION_TYPE_TEXT && slot->type != OPTION_TYPE_LIST)
+        if (!option_is_text(slot))
             continue;
         free(*text);
         *text = NULL;
@@ -100,14 +100,39 @@ static bool check_item_size(struct config_reading *reading)
     return true;
 }
 
+/* Both LRU lists together leave room for the third, as in memcached. */
+static bool check_lru(struct config_reading *reading)
+{
+    const struct settings *settings = reading->settings;
+    if (settings->hot_lru_pct + settings->warm_lru_pct > 80)
+        return config_fail(reading, "-o hot_lru_pct and warm_lru_pct: must be at most 80 percent together");
+    if (!settings->lru_maintainer && settings->source[OPTION_temporary_ttl] != OPTION_SOURCE_DEFAULT)
+        return config_fail(reading, "-o temporary_ttl: cannot be given with no_lru_maintainer");
+    return true;
+}
+
+/* memcached advises against more and takes them; here there are no more. */
+static void limit_threads(struct settings *settings)
+{
+    if (settings->threads <= THREADS_MAX)
+        return;
+    log_warn("-t %llu: serves with %u worker threads, the most there are",
+             (unsigned long long)settings->threads, THREADS_MAX);
+    settings->threads = THREADS_MAX;
+}
+
 bool config_check(struct config_reading *reading)
 {
     struct settings *settings = reading->settings;
+    limit_threads(settings);
+    if (settings->napi_ids > settings->threads && settings->source[OPTION_threads] != OPTION_SOURCE_DEFAULT)
+        return config_fail(reading, "-N (--napi-ids): must be at most -t, %llu here",
+                           (unsigned long long)settings->threads);
     if (settings->port == 0 && !settings->unix_socket)
         return config_fail(reading, "nothing to listen on: -p 0 turns TCP off and there is no -s");
     if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
         log_warn("-s turns TCP off: -l has no effect");
-    return check_item_size(reading);
+    return check_item_size(reading) && check_lru(reading);
 }
 
 static bool read_all(struct config_reading *reading, int argc, char **argv)
@@ -128,6 +153,9 @@ static bool act(enum other_id action)
     switch (action) {
     case OTHER_ID_help:
         config_print_help();
+        return true;
+    case OTHER_ID_table:
+        config_print_table();
         return true;
     case OTHER_ID_man:
         config_print_man();

@@ -23,7 +23,7 @@ enum option_id {
 /* Where a value came from at the start; a later one outranks an earlier one. */
 enum option_source { OPTION_SOURCE_DEFAULT, OPTION_SOURCE_FILE, OPTION_SOURCE_COMMAND_LINE };
 
-/* C types of the fields, by the type column of options.def. TEXT and LIST may be NULL: not given. */
+/* C types of the fields, by the type column of options.def. TEXT, WORD and LIST may be NULL: not given. */
 #define OPTION_FIELD_FLAG   _Atomic bool
 #define OPTION_FIELD_DENIAL _Atomic bool
 #define OPTION_FIELD_NUMBER _Atomic uint64_t
@@ -32,6 +32,8 @@ enum option_source { OPTION_SOURCE_DEFAULT, OPTION_SOURCE_FILE, OPTION_SOURCE_CO
 #define OPTION_FIELD_COUNT  _Atomic uint64_t
 #define OPTION_FIELD_TEXT   char *
 #define OPTION_FIELD_LIST   char *
+#define OPTION_FIELD_FACTOR _Atomic uint64_t /* thousandths */
+#define OPTION_FIELD_WORD   char *
 
 struct settings {
 #define OPTION(field, type, short_, long_, default_, min, max, unit, stat, when, group, argument, text)      \
@@ -60,12 +62,16 @@ struct option_row {
     const char *group, *argument, *text, *unit, *default_text;
     uint64_t min, max;
     bool runtime; /* may be changed while running */
+    bool unused;  /* memcached's, without a meaning here; text says why */
 };
 unsigned option_count(void);
 const struct option_row *option_row(unsigned index);
 int option_find(const char *name); /* by long name, -1: none */
 /* The value as `stats settings` prints it. */
 void option_value(const struct settings *settings, unsigned index, char *out, size_t size);
+/* The lines of `stats settings`, in memcached's order: the name of one, its value in `value`; NULL after the
+ * last. */
+const char *settings_stat(const struct settings *settings, unsigned index, char *value, size_t size);
 /* The value as one writes it on the command line, in the row's unit. */
 void option_text(const struct settings *settings, unsigned index, char *out, size_t size);
 
@@ -75,6 +81,7 @@ bool settings_change(struct settings *settings, const char *name, const char *va
                      size_t error_size);
 
 void config_print_help(void);
-void config_print_man(void); /* roff, to standard output: the man page is generated */
+void config_print_table(void); /* docs/options.md */
+void config_print_man(void);   /* roff, to standard output: the man page is generated */
 
 #endif

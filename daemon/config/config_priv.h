@@ -15,7 +15,9 @@ enum option_type {
     OPTION_TYPE_OCTAL,
     OPTION_TYPE_COUNT,
     OPTION_TYPE_TEXT,
-    OPTION_TYPE_LIST
+    OPTION_TYPE_LIST,
+    OPTION_TYPE_FACTOR,
+    OPTION_TYPE_WORD
 };
 
 /* A row with what only config needs to know. */
@@ -28,6 +30,7 @@ struct option_slot {
 const struct option_slot *option_slot(unsigned index);
 bool option_takes_value(const struct option_slot *slot);
 bool option_is_flag(const struct option_slot *slot);
+bool option_is_text(const struct option_slot *slot); /* kept as a string, not as a number */
 
 enum other_kind { OTHER_ACTION, OTHER_UNUSED, OTHER_UNBUILT };
 
@@ -44,11 +47,21 @@ struct other_row {
 };
 const struct other_row *other_row(unsigned index);
 
+enum extended_kind { EXTENDED_SETS, EXTENDED_SWITCHES, EXTENDED_UNBUILT };
+
+/* A key of -o. */
+struct extended_row {
+    const char *key, *option; /* the long name of the row it sets */
+    enum extended_kind kind;
+};
+const struct extended_row *extended_row(unsigned index); /* NULL: past the last */
+
 /* One reading of the command line and its file. */
 struct config_reading {
     struct settings *settings;
     enum option_source source; /* of what is being read */
     bool probing;              /* only looks for --config; sets and reports nothing */
+    const char *key;           /* the key of -o that is being read; NULL: none */
     const char *file;          /* --config; borrowed from argv */
     enum other_id action;      /* OTHER_ID_help and the like, the first one given; OTHER_COUNT: none */
     char place[320];           /* "" or "FILE:LINE: ", before every message */

@@ -44,7 +44,17 @@ static void print_option(char letter, const char *name, const char *argument, co
     print_wrapped(text);
 }
 
-/* The text with what else the row knows: "Text (default: 64 MiB; may change while running)". */
+/* The key of -o that sets the row, NULL: none. */
+static const char *key_of(const struct option_slot *slot)
+{
+    const struct extended_row *row;
+    for (unsigned i = 0; (row = extended_row(i)) != NULL; i++)
+        if (row->option && strcmp(row->option, slot->row.name) == 0)
+            return row->key;
+    return NULL;
+}
+
+/* The text with what else the row knows: "Text (default: 64 MiB; may change while running; -o key)". */
 static const char *full_text(const struct option_slot *slot, char *out, size_t size)
 {
     const struct option_row *row = &slot->row;
@@ -53,23 +63,74 @@ static const char *full_text(const struct option_slot *slot, char *out, size_t s
         snprintf(given, sizeof given, "default: %s%s%s", row->default_text,
                  slot->type == OPTION_TYPE_NUMBER && *row->unit ? " " : "",
                  slot->type == OPTION_TYPE_NUMBER ? row->unit : "");
-    const char *changes = row->runtime ? "may change while running" : "";
-    bool both = *given && *changes;
-    if (*given || *changes)
-        snprintf(out, size, "%s (%s%s%s)", row->text, given, both ? "; " : "", changes);
+    char notes[192] = "";
+    const char *key = key_of(slot);
+    snprintf(notes, sizeof notes, "%s%s%s%s", *given ? "; " : "", given,
+             row->runtime ? "; may change while running" : "", key ? "; -o " : "");
+    if (key)
+        strncat(notes, key, sizeof notes - strlen(notes) - 1);
+    if (*notes)
+        snprintf(out, size, "%s (%s)", row->text, notes + 2);
     else
         snprintf(out, size, "%s", row->text);
     return out;
 }
 
-/* memcached's letters that are accepted, or refused, without a row. */
-static void print_letters(const char *title, enum other_kind kind)
+/* memcached's letters that are refused yet. */
+static void print_unbuilt(void)
 {
-    printf("%s", title);
-    for (unsigned i = 0; i < OTHER_COUNT; i++)
-        if (other_row(i)->kind == kind && other_row(i)->letter)
-            printf(" -%c", other_row(i)->letter);
-    printf("\n");
+    bool any = false;
+    for (unsigned i = 0; i < OTHER_COUNT; i++) {
+        if (other_row(i)->kind != OTHER_UNBUILT)
+            continue;
+        printf("%s -%c", any ? "" : "\nNot built yet (refused):", other_row(i)->letter);
+        any = true;
+    }
+    if (any)
+        putchar('\n');
+}
+
+/* Names an option as one writes it: "-f num", "-o hot_lru_pct=percent" or "--logfile=file". */
+static const char *spelling(const struct option_slot *slot, char *out, size_t size)
+{
+    const char *key = key_of(slot), *argument = option_takes_value(slot) ? slot->row.argument : NULL;
+    if (slot->row.letter)
+        snprintf(out, size, "-%c%s%s", slot->row.letter, argument ? " " : "", argument ? argument : "");
+    else
+        snprintf(out, size, "%s%s%s%s", key ? "-o " : "--", key ? key : slot->row.name, argument ? "=" : "",
+                 argument ? argument : "");
+    return out;
+}
+
+/* Does the row go by a key of -o alone? */
+static bool is_key_only(const struct option_slot *slot)
+{
+    return slot->row.letter == 0 && key_of(slot) != NULL;
+}
+
+/* What does nothing here: by letter or long name, or the keys of -o. */
+static void print_unused_words(bool keys)
+{
+    char list[2048] = "", word[64];
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option_slot *slot = option_slot(i);
+        if (!slot->row.unused || is_key_only(slot) != keys)
+            continue;
+        if (slot->row.letter)
+            snprintf(word, sizeof word, " -%c", slot->row.letter);
+        else
+            snprintf(word, sizeof word, " %s%s", keys ? "" : "--", keys ? key_of(slot) : slot->row.name);
+        strncat(list, word, sizeof list - strlen(list) - 1);
+    }
+    printf("%-*s", (int)HELP_INDENT, keys ? "  keys of -o" : "  options");
+    print_wrapped(list + 1);
+}
+
+static void print_unused(void)
+{
+    printf("\nWithout effect: memcached's, accepted; the manual page says why each has no meaning here\n");
+    print_unused_words(false);
+    print_unused_words(true);
 }
 
 static bool in_group(const struct option_slot *slot, unsigned group)
@@ -114,8 +175,8 @@ void config_print_help(void)
     printf("vitrine " VITRINE_VERSION ": a memcached-compatible cache that you can see into\n\n"
            "Usage: vitrine [option]...\n");
     print_options(&plain_form);
-    print_letters("\nmemcached's options that have no meaning here (accepted):", OTHER_UNUSED);
-    print_letters("memcached's options that are not built yet (refused):", OTHER_UNBUILT);
+    print_unused();
+    print_unbuilt();
 }
 
 void config_print_version(void)
@@ -153,6 +214,21 @@ static void roff_title(const char *title)
     printf(".SH OPTIONS: %s\n", title);
 }
 
+/* memcached's that do nothing here, and why. */
+static void roff_unused(void)
+{
+    char name[64];
+    roff_title("Accepted without effect");
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option_slot *slot = option_slot(i);
+        if (!slot->row.unused)
+            continue;
+        printf(".TP\n.B ");
+        print_roff(spelling(slot, name, sizeof name));
+        print_roff(slot->row.text);
+    }
+}
+
 void config_print_man(void)
 {
     static const struct form roff_form = {roff_title, roff_option};
@@ -164,10 +240,64 @@ void config_print_man(void)
         "a dashboard, a REST API and Prometheus metrics. Its options have memcached's letters, long names "
         "and meaning.\n");
     print_options(&roff_form);
+    roff_unused();
     printf(
         ".SH OPTIONS FILE\nOne option a line, with or without dashes; # begins a comment. "
         "The command line outranks the file. Debian's /etc/memcached.conf is read as it is.\n"
-        ".SH SIGNALS\nSIGTERM and SIGINT stop cleanly; a second one stops at once. SIGHUP is ignored.\n"
+        ".SH SIGNALS\nSIGTERM, SIGINT and SIGUSR1 stop cleanly; a second one stops at once. SIGHUP reads "
+        "files named by options again.\n"
         ".SH EXIT STATUS\n0 after a clean stop, 64 for a wrong option, 71 when the system refuses what was "
         "asked for.\n.SH SEE ALSO\n.BR memcached (1)\n");
+}
+
+/* ---- docs/options.md ---- */
+
+/* "-m, --memory-limit=MiB": as in --help. */
+static void table_option(const struct option_slot *slot)
+{
+    const struct option_row *row = &slot->row;
+    char text[512];
+    printf("| `");
+    if (row->letter)
+        printf("-%c`, `", row->letter);
+    printf("--%s%s%s` | %s |\n", row->name, row->argument ? "=" : "", row->argument ? row->argument : "",
+           full_text(slot, text, sizeof text));
+}
+
+static void table_unused(void)
+{
+    char name[64];
+    printf(
+        "\n## Accepted without effect\n\n"
+        "memcached's options that have no meaning here. Their values are checked as memcached checks them, "
+        "`stats settings` tells them as they were given, and one line in the log says why nothing "
+        "follows.\n\n| option | why it has no meaning here |\n|---|---|\n");
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (option_row(i)->unused)
+            printf("| `%s` | %s |\n", spelling(option_slot(i), name, sizeof name), option_row(i)->text);
+    for (unsigned i = 0; i < OTHER_COUNT; i++)
+        if (other_row(i)->kind == OTHER_UNUSED)
+            printf("| `-%c` | %s |\n", other_row(i)->letter, other_row(i)->text);
+}
+
+void config_print_table(void)
+{
+    printf("# Every option\n\nMade from the table in `daemon/config/options.def` by `make docs`; `vitrine "
+           "--help` and the "
+           "manual page say the same.\nA switch of `-o` has a `no_` form that turns it off.\n");
+    for (unsigned group = 0; group < option_group_count; group++) {
+        printf("\n## %s\n\n| option | |\n|---|---|\n", option_groups[group].title);
+        for (unsigned i = 0; i < OPTION_COUNT; i++)
+            if (in_group(option_slot(i), group))
+                table_option(option_slot(i));
+    }
+    printf("\n## General\n\n| option | |\n|---|---|\n");
+    for (unsigned i = 0; i < OTHER_COUNT; i++) {
+        const struct other_row *row = other_row(i);
+        if (row->kind != OTHER_UNUSED && row->text)
+            printf("| `%s%c%s--%s` | %s%s |\n", row->letter ? "-" : "", row->letter ? row->letter : ' ',
+                   row->letter ? "`, `" : "", row->name, row->text,
+                   row->kind == OTHER_UNBUILT ? ": not built yet, refused" : "");
+    }
+    table_unused();
 }

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RUNTIME true
-#define RESTART false
+#define FACTOR_ONE 1000u /* a FACTOR is kept in thousandths */
+
+enum option_when { RUNTIME, RESTART, NEVER };
 
 static const struct option_slot slots[] = {
 #define OPTION(field_, type_, short_, long_, default_, min_, max_, unit_, stat_, when_, group_, argument_,   \
@@ -21,7 +22,8 @@ static const struct option_slot slots[] = {
              .default_text = default_,                                                                       \
              .min = min_,                                                                                    \
              .max = max_,                                                                                    \
-             .runtime = when_},                                                                              \
+             .runtime = when_ == RUNTIME,                                                                    \
+             .unused = when_ == NEVER},                                                                      \
      .field = #field_,                                                                                       \
      .type = OPTION_TYPE_##type_,                                                                            \
      .offset = offsetof(struct settings, field_)},
@@ -63,6 +65,11 @@ const struct other_row *other_row(unsigned index)
 bool option_is_flag(const struct option_slot *slot)
 {
     return slot->type == OPTION_TYPE_FLAG || slot->type == OPTION_TYPE_DENIAL;
+}
+
+bool option_is_text(const struct option_slot *slot)
+{
+    return slot->type == OPTION_TYPE_TEXT || slot->type == OPTION_TYPE_LIST || slot->type == OPTION_TYPE_WORD;
 }
 
 bool option_takes_value(const struct option_slot *slot)
@@ -116,27 +123,35 @@ static const char *stat_word(const struct option_slot *slot, bool on)
 
 static void number_text(const struct option_slot *slot, uint64_t value, char *out, size_t size)
 {
-    snprintf(out, size, slot->type == OPTION_TYPE_OCTAL ? "%llo" : "%llu", (unsigned long long)value);
+    if (slot->type == OPTION_TYPE_FACTOR)
+        snprintf(out, size, "%.*f", (int)strlen(slot->row.unit) - 2, (double)value / FACTOR_ONE);
+    else
+        snprintf(out, size, slot->type == OPTION_TYPE_OCTAL ? "%llo" : "%llu", (unsigned long long)value);
+}
+
+/* `stats settings` tells every size in bytes. */
+static uint64_t bytes_of(const char *unit)
+{
+    return strcmp(unit, "MiB") == 0 ? 1u << 20 : strcmp(unit, "KiB") == 0 ? 1u << 10 : 1;
 }
 
 void option_value(const struct settings *settings, unsigned index, char *out, size_t size)
 {
     const struct option_slot *slot = &slots[index];
-    if (slot->type == OPTION_TYPE_TEXT || slot->type == OPTION_TYPE_LIST) {
+    if (option_is_text(slot)) {
         const char *text = text_of(settings, slot);
         snprintf(out, size, "%s", text ? text : "NULL");
     } else if (option_is_flag(slot)) {
         snprintf(out, size, "%s", stat_word(slot, number_of(settings, slot) != 0));
     } else {
-        uint64_t unit = strcmp(slot->row.unit, "MiB") == 0 ? 1u << 20 : 1; /* maxbytes is told in bytes */
-        number_text(slot, number_of(settings, slot) * unit, out, size);
+        number_text(slot, number_of(settings, slot) * bytes_of(slot->row.unit), out, size);
     }
 }
 
 void option_text(const struct settings *settings, unsigned index, char *out, size_t size)
 {
     const struct option_slot *slot = &slots[index];
-    if (slot->type == OPTION_TYPE_TEXT || slot->type == OPTION_TYPE_LIST) {
+    if (option_is_text(slot)) {
         const char *text = text_of(settings, slot);
         snprintf(out, size, "%s", text ? text : "");
     } else if (option_is_flag(slot)) {
@@ -144,6 +159,40 @@ void option_text(const struct settings *settings, unsigned index, char *out, siz
     } else {
         number_text(slot, number_of(settings, slot), out, size);
     }
+}
+
+/* The lines of `stats settings`: a row's value, or a fact. */
+static const struct {
+    const char *name; /* NULL: a row that is not shown there */
+    int option;       /* -1: a fact */
+    const char *fact;
+} stat_lines[] = {
+#define OPTION(field_, type_, short_, long_, default_, min_, max_, unit_, stat_, when_, group_, argument_,   \
+               text_)                                                                                        \
+    {.name = stat_, .option = OPTION_##field_},
+#define FACT(stat_, text_) {.name = stat_, .option = -1, .fact = text_},
+#include "config/options.def"
+};
+
+/* Which line is the `index`th of those that are shown; -1: none. */
+static int stat_line(unsigned index)
+{
+    for (size_t i = 0; i < sizeof stat_lines / sizeof *stat_lines; i++)
+        if (stat_lines[i].name && index-- == 0)
+            return (int)i;
+    return -1;
+}
+
+const char *settings_stat(const struct settings *settings, unsigned index, char *value, size_t size)
+{
+    int line = stat_line(index);
+    if (line < 0)
+        return NULL;
+    if (stat_lines[line].option >= 0)
+        option_value(settings, (unsigned)stat_lines[line].option, value, size);
+    else
+        snprintf(value, size, "%s", stat_lines[line].fact);
+    return stat_lines[line].name;
 }
 
 /* ---- text to numbers ---- */
@@ -171,6 +220,22 @@ static bool parse_octal(const char *text, uint64_t *value)
     return true;
 }
 
+/* "1.25", in thousandths; what is finer is cut off. */
+static bool parse_factor(const char *text, uint64_t *value)
+{
+    size_t whole = strcspn(text, "."), places = strlen(text) - whole;
+    uint64_t fraction = 0;
+    if (places > 1 && strspn(text + whole + 1, "0123456789") != places - 1)
+        return false;
+    for (size_t i = 1; i <= 3; i++)
+        fraction = fraction * 10 + (i < places ? (uint64_t)(text[whole + i] - '0') : 0);
+    *value = 0;
+    if (whole > 0 ? !number_parse_u64(text, whole, value) : places < 2)
+        return false;
+    return !__builtin_mul_overflow(*value, (uint64_t)FACTOR_ONE, value) &&
+           !__builtin_add_overflow(*value, fraction, value);
+}
+
 static bool parse_flag(const char *text, uint64_t *value)
 {
     static const char *const words[] = {"no", "yes", "off", "on", "false", "true", "0", "1"};
@@ -191,6 +256,8 @@ static bool parse_by_type(const struct option_slot *slot, const char *text, uint
         return parse_size(text, value);
     if (slot->type == OPTION_TYPE_OCTAL)
         return parse_octal(text, value);
+    if (slot->type == OPTION_TYPE_FACTOR)
+        return parse_factor(text, value);
     return number_parse_u64(text, strlen(text), value);
 }
 
@@ -205,6 +272,9 @@ static void explain(const struct option_slot *slot, char *error, size_t size)
     else if (slot->type == OPTION_TYPE_OCTAL)
         snprintf(error, size, "must be an octal mode from %llo to %llo", (unsigned long long)row->min,
                  (unsigned long long)row->max);
+    else if (slot->type == OPTION_TYPE_FACTOR)
+        snprintf(error, size, "must be a number from %.10g to %.10g", (double)row->min / FACTOR_ONE,
+                 (double)row->max / FACTOR_ONE);
     else
         snprintf(error, size, "must be a number from %llu to %llu%s%s", (unsigned long long)row->min,
                  (unsigned long long)row->max, *row->unit ? " " : "", row->unit);

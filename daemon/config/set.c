@@ -1,5 +1,6 @@
-/* One option given: the row it sets, what -o says, and memcached's options that have no row. */
+/* One option given: the row it sets, and memcached's options that have no row. */
 #include "base/log.h"
+#include "base/number.h"
 #include "config/config_priv.h"
 
 #include <stdio.h>
@@ -16,11 +17,21 @@ static const char *title(char letter, const char *name, char *out, size_t size)
     return out;
 }
 
+/* The row as it was given: by its own name or as a key of -o. */
+static const char *slot_title(const struct config_reading *reading, const struct option_slot *slot, char *out,
+                              size_t size)
+{
+    if (!reading->key)
+        return title(slot->row.letter, slot->row.name, out, size);
+    snprintf(out, size, "-o %s", reading->key);
+    return out;
+}
+
 static bool set_fail(struct config_reading *reading, const struct option_slot *slot, const char *value,
                      const char *what)
 {
     char name[64];
-    title(slot->row.letter, slot->row.name, name, sizeof name);
+    slot_title(reading, slot, name, sizeof name);
     return config_fail(reading, "%s: %s, not \"%s\"", name, what, value);
 }
 
@@ -38,6 +49,35 @@ static bool set_number(struct config_reading *reading, const struct option_slot 
     return true;
 }
 
+static bool keep_text(struct config_reading *reading, const struct option_slot *slot, const char *value)
+{
+    char **at = (char **)((char *)reading->settings + slot->offset), *copy = strdup(value);
+    if (!copy)
+        return config_fail(reading, "out of memory");
+    free(*at);
+    *at = copy;
+    return true;
+}
+
+/* Is `value` one of the words of `list`, which are apart by one space? */
+static bool is_word_of(const char *list, const char *value)
+{
+    size_t size = strlen(value);
+    for (const char *at = list; *at; at += strcspn(at, " "), at += *at == ' ')
+        if (size > 0 && strcspn(at, " ") == size && strncmp(at, value, size) == 0)
+            return true;
+    return false;
+}
+
+static bool set_word(struct config_reading *reading, const struct option_slot *slot, const char *value)
+{
+    char what[128];
+    if (is_word_of(slot->row.unit, value))
+        return keep_text(reading, slot, value);
+    snprintf(what, sizeof what, "must be one of: %s", slot->row.unit);
+    return set_fail(reading, slot, value, what);
+}
+
 static bool set_text(struct config_reading *reading, const struct option_slot *slot, const char *value)
 {
     size_t size = strlen(value);
@@ -50,12 +90,7 @@ static bool set_text(struct config_reading *reading, const struct option_slot *s
                      (unsigned long long)slot->row.min, (unsigned long long)slot->row.max);
         return set_fail(reading, slot, value, what);
     }
-    char **at = (char **)((char *)reading->settings + slot->offset), *copy = strdup(value);
-    if (!copy)
-        return config_fail(reading, "out of memory");
-    free(*at);
-    *at = copy;
-    return true;
+    return keep_text(reading, slot, value);
 }
 
 /* A list grows with each time it is given, but a source replaces what a lower one said. */
@@ -65,6 +100,7 @@ static bool set_list(struct config_reading *reading, const struct option_slot *s
     char **at = (char **)((char *)reading->settings + slot->offset), *joined;
     if (*value == '\0')
         return set_fail(reading, slot, value, "must name at least one");
+    replace = replace || !*at;
     if (asprintf(&joined, "%s%s%s", replace ? "" : *at, replace ? "" : ",", value) < 0)
         return config_fail(reading, "out of memory");
     free(*at);
@@ -84,6 +120,18 @@ static bool set_count(struct config_reading *reading, const struct option_slot *
     return true;
 }
 
+/* "100-200-300": each a number greater than the one before. */
+static bool are_rising_sizes(const char *text)
+{
+    uint64_t size, before = 0;
+    for (;; text += strcspn(text, "-") + 1, before = size) {
+        if (!number_parse_u64(text, strcspn(text, "-"), &size) || size <= before)
+            return false;
+        if (text[strcspn(text, "-")] == '\0')
+            return true;
+    }
+}
+
 /* What holds for one option alone, beyond its type and range. `value` may be rewritten to the form kept. */
 static bool check_row(struct config_reading *reading, unsigned index, const char **value)
 {
@@ -91,6 +139,8 @@ static bool check_row(struct config_reading *reading, unsigned index, const char
         return set_fail(reading, option_slot(index), *value, "UDP is not built yet: must be 0");
     if (index == OPTION_prefix_delimiter && reading->source != OPTION_SOURCE_DEFAULT)
         reading->settings->detail = true; /* memcached's -D asks for the detail too */
+    if (index == OPTION_slab_sizes && !are_rising_sizes(*value))
+        return set_fail(reading, option_slot(index), *value, "must be rising sizes, as 100-200-300");
     if (index != OPTION_protocol || strcmp(*value, "auto-negotiate") == 0 || strcmp(*value, "ascii") == 0)
         return true;
     if (strcmp(*value, "binary") == 0)
@@ -115,9 +165,18 @@ static bool set_value(struct config_reading *reading, unsigned index, const char
         return false;
     if (slot->type == OPTION_TYPE_TEXT)
         return set_text(reading, slot, value);
+    if (slot->type == OPTION_TYPE_WORD)
+        return set_word(reading, slot, value);
     if (slot->type == OPTION_TYPE_LIST)
         return set_list(reading, slot, value, replace);
     return set_number(reading, slot, value);
+}
+
+static void say_unused(const struct config_reading *reading, unsigned index)
+{
+    char name[64];
+    slot_title(reading, option_slot(index), name, sizeof name);
+    log_info("%s%s has no meaning here: %s", reading->place, name, option_row(index)->text);
 }
 
 bool config_set(struct config_reading *reading, unsigned index, const char *value)
@@ -126,6 +185,10 @@ bool config_set(struct config_reading *reading, unsigned index, const char *valu
         return true;
     if (!set_value(reading, index, value))
         return false;
+    if (option_row(index)->unused && reading->settings->source[index] != reading->source)
+        say_unused(reading, index);
+    if (index == OPTION_modern && !reading->settings->modern)
+        reading->settings->maxconns_fast = false; /* the one older default that has a meaning here */
     reading->settings->source[index] = (unsigned char)reading->source;
     return true;
 }
@@ -157,66 +220,4 @@ bool config_other(struct config_reading *reading, unsigned index, const char *va
     if (row->kind == OTHER_UNUSED)
         log_info("%s%s has no meaning here: %s", reading->place, name, row->text);
     return row->kind != OTHER_ACTION || act_on(reading, (enum other_id)index, value);
-}
-
-/* ---- -o ---- */
-
-enum extended_kind { EXTENDED_SETS, EXTENDED_UNUSED, EXTENDED_UNBUILT };
-
-struct extended_row {
-    const char *key, *option;
-    enum extended_kind kind;
-};
-
-static const struct extended_row extended[] = {
-#define EXTENDED(key_, option_, kind_) {.key = key_, .option = option_, .kind = EXTENDED_##kind_},
-#include "config/extended.def"
-};
-
-static const struct extended_row *extended_find(const char *key)
-{
-    for (size_t i = 0; i < sizeof extended / sizeof *extended; i++)
-        if (strcmp(extended[i].key, key) == 0)
-            return &extended[i];
-    return NULL;
-}
-
-static bool set_by_key(struct config_reading *reading, const struct extended_row *row, const char *value,
-                       bool off)
-{
-    unsigned index = (unsigned)option_find(row->option);
-    bool flag = option_is_flag(option_slot(index));
-    if (off && !flag)
-        return config_fail(reading, "-o no_%s: only a switch has a no_ form", row->key);
-    if (!flag && !value)
-        return config_fail(reading, "-o %s: needs a value, as %s=1", row->key, row->key);
-    return config_set(reading, index, off ? "no" : value);
-}
-
-static bool extended_one(struct config_reading *reading, const char *key, const char *value)
-{
-    bool off = strncmp(key, "no_", 3) == 0;
-    const struct extended_row *row = extended_find(off ? key + 3 : key);
-    if (!row)
-        return config_fail(reading, "-o %s: there is no such key; see --help", key);
-    if (row->kind == EXTENDED_UNBUILT)
-        return config_fail(reading, "-o %s: not built yet: start without it", key);
-    if (row->kind == EXTENDED_SETS)
-        return set_by_key(reading, row, value, off);
-    log_info("%s-o %s has no meaning here", reading->place, key);
-    return true;
-}
-
-bool config_extended(struct config_reading *reading, const char *list)
-{
-    char *copy = strdup(list), *rest = copy;
-    bool good = copy != NULL;
-    for (char *key; good && (key = strsep(&rest, ",")) != NULL;) {
-        char *value = strchr(key, '=');
-        if (value)
-            *value++ = '\0';
-        good = extended_one(reading, key, value);
-    }
-    free(copy);
-    return good;
 }

@@ -123,14 +123,11 @@ static void stats_general(const struct stats_writer *writer)
 
 static void stats_settings(const struct stats_writer *writer)
 {
-    for (unsigned i = 0; i < option_count(); i++) {
-        const struct option_row *row = option_row(i);
-        if (row->stat == NULL)
-            continue;
-        char value[VALUE_SIZE];
-        option_value(writer->protocol->settings, i, value, sizeof value);
-        say(writer, row->stat, value);
-    }
+    char value[VALUE_SIZE];
+    const char *name;
+    for (unsigned i = 0; (name = settings_stat(writer->protocol->settings, i, value, sizeof value)) != NULL;
+         i++)
+        say(writer, name, value);
 }
 
 /* ---- size bands ---- */

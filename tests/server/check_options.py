@@ -50,10 +50,10 @@ def test_numbers_out_of_range_are_refused():
     refused('-p (--port): must be a number from 0 to 65535, not "-1"', "-p", "-1")
     refused('-p (--port): must be a number from 0 to 65535, not "80x"', "--port=80x")
     refused('-m (--memory-limit): must be a number from 1 to 16777216 MiB, not "0"', "-m", "0")
-    refused('-t (--threads): must be a number from 1 to 64, not "65"', "-t65")
+    refused('-t (--threads): must be a number from 1 to 2147483647, not "0"', "-t0")
     refused('-c (--conn-limit): must be a number from 1 to 1000000, not ""', "--conn-limit=")
-    refused('-R (--max-reqs-per-event): must be a number from 1 to 1000000, not "0"', "-R", "0")
-    refused('-b (--listen-backlog): must be a number from 1 to 65535, not "none"', "-b", "none")
+    refused('-R (--max-reqs-per-event): must be a number from 1 to 2147483647, not "0"', "-R", "0")
+    refused('-b (--listen-backlog): must be a number from 0 to 2147483647, not "none"', "-b", "none")
 
 
 def test_sizes_modes_and_words_are_checked():

@@ -126,7 +126,7 @@ END_TEST
 static const char *const refused[] = {"-p",           "-p 65536",
                                       "-p -1",        "-p 1x",
                                       "-m 0",         "-m 99999999999999999999",
-                                      "-t 0",         "-t 65",
+                                      "-t 0",         "-t -1",
                                       "-c 0",         "-R 0",
                                       "-I 1023",      "-I 1025m",
                                       "-I 1mm",       "-I m",
@@ -147,6 +147,118 @@ static const char *const refused[] = {"-p",           "-p 65536",
 START_TEST(what_is_wrong_is_refused)
 {
     ck_assert_msg(load(refused[_i]) == CONFIG_EXIT_USAGE, "%s", refused[_i]);
+    unload();
+}
+END_TEST
+
+static const char *const unused[] = {
+    "-f 1.25",
+    "-n 48",
+    "-N 1",
+    "--logfile=/tmp/x",
+    "-o ",
+    "-o modern,",
+    "-o slab_automove",
+    "-o no_slab_automove",
+    "-o slab_automove=2,slab_reassign,no_hashexpand",
+    "-o hot_lru_pct=40,warm_lru_pct=40",
+    "-o slab_sizes=100-200-300",
+    "-o hash_algorithm=murmur3",
+    "-o ext_path=/tmp/x:1G -o ext_path=/tmp/y:1G",
+    "-o hot_max_factor=.5,warm_max_factor=3",
+    "-o resp_obj_mem_limit",
+};
+
+START_TEST(what_has_no_meaning_here_is_accepted)
+{
+    ck_assert_msg(load(unused[_i]) == CONFIG_RUN, "%s", unused[_i]);
+    unload();
+}
+END_TEST
+
+static const char *const unused_wrong[] = {
+    "-f 1",
+    "-f 1.0",
+    "-f 1.25x",
+    "-f 1.2.5",
+    "-f .",
+    "-f -2",
+    "-n 0",
+    "-N 0",
+    "-t 2 -N 3",
+    "-o ,",
+    "-o lru_segmented",
+    "-o no_hot_lru_pct",
+    "-o hot_lru_pct",
+    "-o hot_lru_pct=80",
+    "-o hot_lru_pct=50,warm_lru_pct=31",
+    "-o slab_automove=3",
+    "-o slab_automove_ratio=0",
+    "-o slab_automove_ratio=1.001",
+    "-o slab_automove_window=2",
+    "-o tail_repair_time=9",
+    "-o hashpower=11",
+    "-o hashpower=33",
+    "-o hash_algorithm",
+    "-o hash_algorithm=",
+    "-o hash_algorithm=murmur",
+    "-o lru_crawler_sleep=1000001",
+    "-o lru_crawler_tocrawl=4294967296",
+    "-o slab_sizes=200-100",
+    "-o slab_sizes=abc",
+    "-o slab_sizes=100-",
+    "-o no_lru_maintainer,temporary_ttl=1",
+    "-o ext_path",
+    "-o ext_wbuf_size=x",
+};
+
+START_TEST(what_has_no_meaning_here_is_checked_all_the_same)
+{
+    ck_assert_msg(load(unused_wrong[_i]) == CONFIG_EXIT_USAGE, "%s", unused_wrong[_i]);
+    unload();
+}
+END_TEST
+
+START_TEST(more_threads_than_there_can_be_are_as_many_as_there_can_be)
+{
+    ck_assert_int_eq(load("-t 65"), CONFIG_RUN);
+    ck_assert_uint_eq(settings_u64(&settings, threads), 64);
+    unload();
+}
+END_TEST
+
+START_TEST(no_modern_tells_too_many_connections_to_wait)
+{
+    ck_assert_int_eq(load("-o no_modern"), CONFIG_RUN);
+    ck_assert(!settings_on(&settings, maxconns_fast));
+    unload();
+    ck_assert_int_eq(load("-o no_modern,maxconns_fast"), CONFIG_RUN);
+    ck_assert(settings_on(&settings, maxconns_fast));
+    unload();
+}
+END_TEST
+
+START_TEST(no_line_of_stats_settings_comes_twice)
+{
+    char value[256];
+    const char *name;
+    ck_assert_int_eq(load(""), CONFIG_RUN);
+    for (unsigned i = 0; (name = settings_stat(&settings, i, value, sizeof value)) != NULL; i++)
+        for (unsigned j = 0; j < i; j++)
+            ck_assert_str_ne(settings_stat(&settings, j, value, sizeof value), name);
+    unload();
+}
+END_TEST
+
+START_TEST(fractions_and_sizes_are_told_as_memcached_tells_them)
+{
+    ck_assert_int_eq(load("-f 1.5 -o slab_chunk_max=256,slab_automove_freeratio=.0256,read_buf_mem_limit=3"),
+                     CONFIG_RUN);
+    ck_assert_str_eq(stat_value("growth_factor"), "1.50");
+    ck_assert_str_eq(stat_value("slab_chunk_max"), "262144");
+    ck_assert_str_eq(stat_value("slab_automove_freeratio"), "0.025");
+    ck_assert_str_eq(stat_value("read_buf_mem_limit"), "3145728");
+    ck_assert_str_eq(stat_value("hot_max_factor"), "0.20");
     unload();
 }
 END_TEST
@@ -249,6 +361,13 @@ int main(void)
     tcase_add_test(rows, a_list_adds_up_and_replaces_its_default);
     tcase_add_loop_test(rows, sizes_take_their_suffixes, 0, (int)(sizeof sizes / sizeof *sizes));
     tcase_add_loop_test(rows, what_is_wrong_is_refused, 0, (int)(sizeof refused / sizeof *refused));
+    tcase_add_loop_test(rows, what_has_no_meaning_here_is_accepted, 0, (int)(sizeof unused / sizeof *unused));
+    tcase_add_loop_test(rows, what_has_no_meaning_here_is_checked_all_the_same, 0,
+                        (int)(sizeof unused_wrong / sizeof *unused_wrong));
+    tcase_add_test(rows, more_threads_than_there_can_be_are_as_many_as_there_can_be);
+    tcase_add_test(rows, no_modern_tells_too_many_connections_to_wait);
+    tcase_add_test(rows, no_line_of_stats_settings_comes_twice);
+    tcase_add_test(rows, fractions_and_sizes_are_told_as_memcached_tells_them);
     tcase_add_test(rows, the_default_item_size_gives_way_to_a_small_memory);
     tcase_add_test(rows, settings_print_as_memcacheds);
     tcase_add_test(rows, the_admin_reads_a_value_as_one_writes_it);
