@@ -44,6 +44,7 @@ void metrics_destroy(struct metrics *metrics)
 {
     if (metrics == NULL)
         return;
+    events_close(metrics);
     for (unsigned i = 0; i < metrics->block_count; i++)
         block_destroy(metrics->blocks[i]);
     free(metrics->blocks);

@@ -58,6 +58,18 @@ enum distribution {
     DISTRIBUTION_COUNT
 };
 
+/* A thread's events on their way to the watchers: events.c. */
+struct event_ring {
+    _Alignas(64) _Atomic uint32_t streams; /* that are wanted; written by the consumer */
+    /* The thread's own line. */
+    _Alignas(64) _Atomic uint32_t state; /* enum ring_state of events.c */
+    char *data;     /* owned; NULL: nobody watches */
+    uint64_t size;  /* a power of two */
+    uint64_t limit; /* how far `head` may come, as seen last */
+    _Atomic uint64_t head, put, dropped;
+    _Alignas(64) _Atomic uint64_t tail; /* the consumer's */
+};
+
 struct metrics_block {
     _Alignas(64) _Atomic uint64_t value[METRIC_COUNT];
     _Atomic uint64_t request[METRICS_COMMAND_MAX][RESULT_COUNT];
@@ -65,6 +77,7 @@ struct metrics_block {
     /* Allocated at a pair's first use by the owner; released to readers by a release store. */
     struct histogram *_Atomic latency[METRICS_COMMAND_MAX][RESULT_COUNT];
     struct histogram *distribution[DISTRIBUTION_COUNT];
+    struct event_ring events;
     struct metrics *owner;
     /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. A pair is
      * a command and a result, as one number. */

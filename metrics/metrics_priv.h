@@ -13,6 +13,12 @@ struct probe {
     void *context; /* borrowed until removed */
 };
 
+/* The consumer's place in a ring: what lies between `at` and `end` is to be taken. */
+struct event_cursor {
+    struct event_ring *ring;
+    uint64_t at, end;
+};
+
 struct metrics {
     /* Held while a snapshot is taken, so that probes run one at a time. They may take locks of the rooms
      * above, hence a lock of its own, ranked before theirs. Guards probes and baseline. */
@@ -28,11 +34,20 @@ struct metrics {
     const char *const *command_names; /* borrowed for ever */
     unsigned command_count;
 
+    /* Of the events: the consumer's alone. */
+    uint32_t streams; /* wanted, as bits */
+    uint64_t ring_size;
+    struct event_cursor *cursors; /* owned */
+    unsigned cursor_capacity;
+
     /* Relaxed: a figure, added to by whoever allocates; nothing is ordered by it. */
     _Atomic size_t memory_size;
 };
 
 void metrics_memory_add(struct metrics *metrics, size_t size);
+
+/* At the end: closes the rings. */
+void events_close(struct metrics *metrics);
 
 /* The gauges of the process itself: uptime, time, CPU, resident size. A probe. */
 void process_probe(void *context, struct metrics_snapshot *snapshot);
