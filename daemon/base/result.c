@@ -3,9 +3,10 @@
 #include <stddef.h>
 
 static const struct {
-    const char *label, *text;
+    const char *label, *text, *meta;
+    uint16_t status;
 } rows[RESULT_COUNT] = {
-#define RESULT(id, label_, text_) [RESULT_##id] = {label_, text_},
+#define RESULT(id, label_, text_, meta_, status_) [RESULT_##id] = {label_, text_, meta_, status_},
 #include "base/results.def"
 };
 
@@ -22,4 +23,14 @@ bool result_refuses(enum result result)
 const char *result_text(enum result result)
 {
     return rows[result].text;
+}
+
+const char *result_meta(enum result result)
+{
+    return rows[result].meta;
+}
+
+uint16_t result_status(enum result result)
+{
+    return rows[result].status;
 }

@@ -8,6 +8,9 @@
 /* The largest expiry that counts from now; above it is a Unix time. */
 #define EXPTIME_RELATIVE_MAX (60 * 60 * 24 * 30)
 
+const struct dialect *const dialects[DIALECT_COUNT] = {
+    [DIALECT_TEXT] = &text_dialect, [DIALECT_META] = &text_dialect, [DIALECT_BINARY] = &text_dialect};
+
 const char *protocol_version(void)
 {
     return PROTOCOL_MEMCACHED_VERSION " vitrine/" VITRINE_VERSION;

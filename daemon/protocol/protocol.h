@@ -71,20 +71,20 @@ void protocol_thread_destroy(struct protocol_thread *thread);
 
 /* A connection's state between runs: small when idle (no allocation; a body in flight is staged by the
  * store). */
+struct held; /* protocol's own: a request that outlives its input */
 struct session {
     uint8_t state;   /* enum session_state, protocol's own */
-    uint8_t command; /* of the request whose body is coming */
+    uint8_t command; /* of the list of keys that goes on, or of the request whose body is ignored */
     uint8_t mode;
     bool noreply;
-    uint8_t key_size;
-    uint32_t flags, expiry_s;
-    uint64_t cas;
+    uint32_t expiry_s;  /* of the list of keys */
+    uint32_t requests;  /* since the last yield, for -R */
+    uint64_t cas;       /* of the value that goes out in pieces */
     uint64_t body_size; /* of the body in flight, CR LF included; or bytes still to swallow */
     uint64_t body_got;
     struct store_staging *staging; /* owned; NULL unless a large body is coming */
-    char *key;                     /* owned; only while a body is staged or a value goes out in pieces */
+    struct held *held;             /* owned; only while a body is staged or a value goes out in pieces */
     char *text;                    /* owned; a long reply being sent: body_size bytes, body_got of them out */
-    uint32_t requests;             /* since the last yield, for -R */
 };
 void session_init(struct session *session);
 void session_fini(struct session *session); /* drops a body in flight */

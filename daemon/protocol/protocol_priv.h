@@ -14,10 +14,10 @@
 #define BATCH_KEY_MAX     STORE_PREFETCH_MAX
 
 /* No reply of one line is longer than this. */
-#define REPLY_LINE_MAX 128u
-/* What stands around a value besides its key: "VALUE", flags, size, CAS, spaces, line ends and a closing END.
- */
-#define REPLY_VALUE_FRAME_MAX 96u
+#define REPLY_LINE_MAX 512u
+/* What stands around a value besides its key, in any dialect: for text "VALUE", flags, size, CAS, spaces,
+ * line ends and a closing END; meta commands say the most. */
+#define REPLY_VALUE_FRAME_MAX 256u
 
 #define NO_METRIC METRIC_COUNT
 
@@ -70,8 +70,12 @@ void command_index_build(struct command_index *index);
 enum command command_find(const struct command_index *index, const char *word, size_t size);
 
 /* ---- requests ---- */
+/* Text first: a request is text unless its parser says otherwise. */
+enum dialect_id { DIALECT_TEXT, DIALECT_META, DIALECT_BINARY, DIALECT_COUNT };
+
 /* One parsed request, of whatever dialect. Pointers go into the input. */
 struct request {
+    uint8_t dialect;   /* enum dialect_id */
     uint8_t command;   /* enum command */
     uint8_t refusal;   /* enum result: RESULT_OK, or why it is not executed */
     bool noreply;      /* no answer is wanted */
@@ -79,13 +83,14 @@ struct request {
     bool close;        /* the connection is to be closed, without a reply */
     bool cas_hidden;   /* -C: the CAS shown is 0, and the one given matches nothing */
     bool staged;       /* its body does not fit the input and is received apart */
+    bool valueless;    /* a retrieval whose hit is answered without the value */
     uint16_t key_first, key_count; /* in the batch */
     uint32_t flags, expiry_s;
     uint64_t number;      /* a CAS or a delta */
     const char *body;     /* the value; NULL while staged */
     size_t body_size;     /* of the value */
     size_t swallow_size;  /* bytes behind the request that are to be ignored, with a refusal */
-    const char *words;    /* CONTROL: what follows the command, ... */
+    const char *words;    /* CONTROL: what follows the command; other dialects: their own, ... */
     size_t words_size;    /* ... without the line's end */
     const char *consumed; /* when the request is done, the input is up to here */
 };
@@ -104,6 +109,7 @@ struct outcome {
     struct store_view view; /* of a retrieval's or a touch's hit */
     char digits[NUMBER_TEXT_MAX];
     size_t digit_count;  /* of an arithmetic HIT */
+    uint64_t cas;        /* of what was written; 0: nothing was */
     struct buffer reply; /* a long reply in place of a line; owned */
     bool close;          /* close the connection, without a reply */
 };
@@ -139,7 +145,7 @@ enum session_state {
     SESSION_VALUE    /* a value is going out in pieces, then the rest of the line of keys */
 };
 
-/* ---- text: bytes to requests ---- */
+/* ---- bytes to requests ---- */
 enum parse_status {
     PARSE_DONE, /* one more request stands in the batch */
     PARSE_MORE, /* a whole one needs more input */
@@ -147,15 +153,15 @@ enum parse_status {
     PARSE_CLOSE /* no request at all: close */
 };
 
-struct text_parser {
+struct parser {
     const struct protocol *protocol;
     struct batch *batch;
     const char *at, *end; /* the input not parsed yet */
     size_t capacity;      /* of the caller's buffer */
 };
-enum parse_status text_parse(struct text_parser *parser);
+enum parse_status text_parse(struct parser *parser);
 /* More keys of a line of which some are done. */
-enum parse_status text_parse_keys(struct text_parser *parser, const struct session *session);
+enum parse_status text_parse_keys(struct parser *parser, const struct session *session);
 
 struct token {
     const char *data;
@@ -174,20 +180,43 @@ static inline size_t output_room(const struct output *output)
 void output_append(struct output *output, const void *data, size_t size);
 void output_pin_value(struct output *output, struct store_pin *pin, size_t size);
 
-/* An outcome other than a value. */
-void text_reply(struct output *output, const struct request *request, const struct outcome *outcome);
+/* ---- dialects ---- */
+struct fixed {
+    const char *text;
+    size_t size;
+};
+
+/* How outcomes are written, and how bodies and lists stand on the wire: all in which one dialect differs from
+ * another once its requests are parsed. None of these functions may ask for room: a reply has REPLY_LINE_MAX,
+ * a value REPLY_VALUE_FRAME_MAX besides its key and bytes. */
+struct dialect {
+    /* An outcome other than a value; writes nothing when the request asked for no answer to it. `key` may be
+     * NULL; outcome->view holds only after a retrieval's hit. */
+    void (*reply)(struct output *output, const struct request *request, const struct store_key *key,
+                  const struct outcome *outcome);
+    /* A whole value, and what stands before and behind one that is sent from where it lies or in pieces. */
+    void (*value)(struct output *output, const struct request *request, const struct store_key *key,
+                  const struct outcome *outcome);
+    void (*value_head)(struct output *output, const struct request *request, const struct store_key *key,
+                       const struct outcome *outcome);
+    struct fixed value_tail;
+    struct fixed body_tail; /* what must stand behind a body, or it answers RESULT_BAD_CHUNK */
+    bool has_lists;         /* a request may ask for many keys: the hits are answered, then an end */
+    bool asks_once;         /* a retrieval may change the item: never execute it twice */
+    bool answers_first;     /* refuses before a body that is ignored, not behind it */
+};
+extern const struct dialect text_dialect;
+extern const struct dialect *const dialects[DIALECT_COUNT];
+
+void text_reply(struct output *output, const struct request *request, const struct store_key *key,
+                const struct outcome *outcome);
+void text_reply_value(struct output *output, const struct request *request, const struct store_key *key,
+                      const struct outcome *outcome);
+/* Behind a list of keys. */
 void text_reply_end(struct output *output);
 
-static inline size_t text_value_size(const struct store_key *key, const struct store_view *view)
-{
-    return REPLY_VALUE_FRAME_MAX + key->size + view->size;
-}
-void text_reply_value_head(struct output *output, const struct request *request, const struct store_key *key,
-                           const struct store_view *view);
-void text_reply_value(struct output *output, const struct request *request, const struct store_key *key,
-                      const struct store_view *view);
-void text_reply_pinned(struct output *output, const struct request *request, const struct store_key *key,
-                       const struct store_view *view, struct store_pin *pin);
+/* All of a value's bytes to `out`. Returns where they end. */
+char *put_value_bytes(char *out, const struct store_view *view);
 
 /* ---- counting ---- */
 /* Records one outcome: the only place where a request is counted. `key` may be NULL. */
@@ -250,11 +279,20 @@ CONTROL(lru_crawler);
 CONTROL(refresh_certs);
 
 /* ---- sessions ---- */
-/* Begins the staging of a request's body. False: no memory for it. */
+/* A request that outlives its input, with its key and words: its body is coming, or its value goes out in
+ * pieces. */
+struct held {
+    struct request request;
+    struct store_key key;
+    char bytes[];
+};
+/* False: no memory. */
+bool session_hold(struct session *session, const struct request *request, const struct store_key *key);
+void session_release(struct session *session);
+
+/* Begins the staging of a request's body, and holds the request. False: no memory for it. */
 bool session_stage(struct protocol_thread *thread, struct session *session, const struct request *request,
                    const struct store_key *key);
 void session_unstage(struct session *session);
-/* Ignores `size` bytes, then tells `result` (RESULT_COUNT: nothing). */
-void session_swallow(struct session *session, size_t size, enum result result);
 
 #endif

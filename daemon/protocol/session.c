@@ -17,25 +17,38 @@ void session_fini(struct session *session)
     session_init(session);
 }
 
+bool session_hold(struct session *session, const struct request *request, const struct store_key *key)
+{
+    struct held *held = malloc(sizeof *held + key->size + request->words_size);
+    session->held = held;
+    if (held == NULL)
+        return false;
+    held->request = *request;
+    held->key = (struct store_key){.data = held->bytes, .size = key->size, .hash = key->hash};
+    memcpy(held->bytes, key->data, key->size);
+    if (request->words_size > 0)
+        memcpy(held->bytes + key->size, request->words, request->words_size);
+    held->request.words = held->bytes + key->size;
+    return true;
+}
+
+void session_release(struct session *session)
+{
+    free(session->held);
+    session->held = NULL;
+}
+
 bool session_stage(struct protocol_thread *thread, struct session *session, const struct request *request,
                    const struct store_key *key)
 {
-    session->body_size = request->body_size + 2;
+    session->body_size = request->body_size + dialects[request->dialect]->body_tail.size;
     session->body_got = 0;
-    session->key = malloc(key->size);
     session->staging = store_staging_open(thread->protocol->store, session->body_size);
-    if (session->key == NULL || session->staging == NULL) {
+    if (session->staging == NULL || !session_hold(session, request, key)) {
         session_unstage(session);
         return false;
     }
-    memcpy(session->key, key->data, key->size);
-    session->key_size = (uint8_t)key->size;
     session->state = SESSION_BODY;
-    session->command = request->command;
-    session->noreply = request->noreply;
-    session->flags = request->flags;
-    session->expiry_s = request->expiry_s;
-    session->cas = request->number;
     return true;
 }
 
@@ -44,15 +57,7 @@ void session_unstage(struct session *session)
     if (session->staging != NULL)
         store_staging_close(session->staging);
     session->staging = NULL;
-    free(session->key);
-    session->key = NULL;
-}
-
-void session_swallow(struct session *session, size_t size, enum result result)
-{
-    session->state = SESSION_SWALLOW;
-    session->body_size = size;
-    session->mode = (uint8_t)result;
+    session_release(session);
 }
 
 char *protocol_body_room(struct session *session, size_t *size)

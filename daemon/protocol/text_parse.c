@@ -79,7 +79,7 @@ static enum parse_status refuse_body(struct request *request, enum result refusa
     return refuse(request, refusal);
 }
 
-static void key_add(struct text_parser *parser, struct request *request, const char *key, size_t size)
+static void key_add(struct parser *parser, struct request *request, const char *key, size_t size)
 {
     struct batch *batch = parser->batch;
     batch->keys[batch->key_count++] = (struct store_key){.data = key, .size = (uint32_t)size};
@@ -100,7 +100,7 @@ static bool keys_fit(const char *text, const char *end)
 
 /* Takes keys from text[0..end) as far as the batch has room. Returns where it stopped, or NULL at a key that
  * is too long. */
-static const char *keys_take(struct text_parser *parser, struct request *request, const char *text,
+static const char *keys_take(struct parser *parser, struct request *request, const char *text,
                              const char *end)
 {
     for (text = space_skip(text, end); text < end; text = space_skip(text, end)) {
@@ -115,7 +115,7 @@ static const char *keys_take(struct text_parser *parser, struct request *request
     return text;
 }
 
-static enum parse_status refuse_keys(struct text_parser *parser, struct request *request)
+static enum parse_status refuse_keys(struct parser *parser, struct request *request)
 {
     parser->batch->key_count = request->key_first;
     request->key_count = 0;
@@ -124,7 +124,7 @@ static enum parse_status refuse_keys(struct text_parser *parser, struct request 
 
 /* The keys of a whole line. memcached answers a key that is too long with an error alone, so that all of them
  * are looked at before the first is answered. */
-static enum parse_status parse_keys(struct text_parser *parser, const char *keys, const struct line *line,
+static enum parse_status parse_keys(struct parser *parser, const char *keys, const struct line *line,
                                     struct request *request)
 {
     const char *at = keys_take(parser, request, keys, line->end);
@@ -145,7 +145,7 @@ static enum parse_status parse_keys(struct text_parser *parser, const char *keys
 
 /* The keys of a line whose end is not in the input: those that are whole, as what comes may continue the
  * last. */
-static enum parse_status parse_open_keys(struct text_parser *parser, const char *keys, const char *end,
+static enum parse_status parse_open_keys(struct parser *parser, const char *keys, const char *end,
                                          struct request *request)
 {
     const char *last_end = memrchr(keys, ' ', (size_t)(end - keys));
@@ -162,7 +162,7 @@ static enum parse_status parse_open_keys(struct text_parser *parser, const char 
     return at == parser->at ? PARSE_MORE : PARSE_DONE;
 }
 
-static enum parse_status parse_class_keys(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_keys(struct parser *parser, const struct line *line,
                                           struct request *request)
 {
     const char *keys = space_find(line->data, line->end);
@@ -181,7 +181,7 @@ static bool parse_expiry(const struct token *token, struct request *request)
     return true;
 }
 
-static enum parse_status parse_class_touch_keys(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_touch_keys(struct parser *parser, const struct line *line,
                                                 struct request *request)
 {
     struct token tokens[3];
@@ -212,8 +212,7 @@ static bool parse_flags(const struct token *token, struct request *request)
 }
 
 /* Finds the body of a storage request, whose line was right. */
-static enum parse_status parse_body(struct text_parser *parser, const struct line *line,
-                                    struct request *request)
+static enum parse_status parse_body(struct parser *parser, const struct line *line, struct request *request)
 {
     size_t need = request->body_size + 2;
     if ((size_t)(parser->end - line->next) >= need) {
@@ -228,7 +227,7 @@ static enum parse_status parse_body(struct text_parser *parser, const struct lin
     return PARSE_DONE;
 }
 
-static enum parse_status parse_class_store(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_store(struct parser *parser, const struct line *line,
                                            struct request *request)
 {
     struct token tokens[TOKENS_MAX];
@@ -250,8 +249,8 @@ static enum parse_status parse_class_store(struct text_parser *parser, const str
 }
 
 /* A key and, where `count` is 3, one more word in *argument. */
-static bool parse_key(struct text_parser *parser, const struct line *line, struct request *request,
-                      unsigned count, struct token *argument)
+static bool parse_key(struct parser *parser, const struct line *line, struct request *request, unsigned count,
+                      struct token *argument)
 {
     struct token tokens[3];
     if (text_tokens(line->data, (size_t)(line->end - line->data), tokens, 3) < count)
@@ -265,13 +264,13 @@ static bool parse_key(struct text_parser *parser, const struct line *line, struc
     return true;
 }
 
-static enum parse_status parse_class_key(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_key(struct parser *parser, const struct line *line,
                                          struct request *request)
 {
     return parse_key(parser, line, request, 2, NULL) ? PARSE_DONE : refuse(request, RESULT_BAD_FORMAT);
 }
 
-static enum parse_status parse_class_delta(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_delta(struct parser *parser, const struct line *line,
                                            struct request *request)
 {
     struct token delta;
@@ -281,7 +280,7 @@ static enum parse_status parse_class_delta(struct text_parser *parser, const str
     return valid ? PARSE_DONE : refuse(request, RESULT_BAD_DELTA);
 }
 
-static enum parse_status parse_class_touch(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_touch(struct parser *parser, const struct line *line,
                                            struct request *request)
 {
     struct token exptime;
@@ -290,7 +289,7 @@ static enum parse_status parse_class_touch(struct text_parser *parser, const str
     return parse_expiry(&exptime, request) ? PARSE_DONE : refuse(request, RESULT_BAD_EXPIRY);
 }
 
-static enum parse_status parse_class_control(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_control(struct parser *parser, const struct line *line,
                                              struct request *request)
 {
     (void)parser;
@@ -317,7 +316,7 @@ static bool line_is_http(const struct line *line)
            (line->end - last > 5 && memcmp(last + 1, "HTTP/", 5) == 0);
 }
 
-static enum parse_status parse_class_unknown(struct text_parser *parser, const struct line *line,
+static enum parse_status parse_class_unknown(struct parser *parser, const struct line *line,
                                              struct request *request)
 {
     (void)parser;
@@ -327,7 +326,7 @@ static enum parse_status parse_class_unknown(struct text_parser *parser, const s
     return refuse(request, too_short ? RESULT_BAD_FORMAT : RESULT_UNKNOWN);
 }
 
-typedef enum parse_status (*parse_class_fn)(struct text_parser *parser, const struct line *line,
+typedef enum parse_status (*parse_class_fn)(struct parser *parser, const struct line *line,
                                             struct request *request);
 static const parse_class_fn parse_class[CLASS_COUNT] = {
     [CLASS_KEYS] = parse_class_keys,       [CLASS_TOUCH_KEYS] = parse_class_touch_keys,
@@ -337,7 +336,7 @@ static const parse_class_fn parse_class[CLASS_COUNT] = {
 
 /* ---- the input ---- */
 
-static struct request *request_open(struct text_parser *parser, enum command command, const char *consumed)
+static struct request *request_open(struct parser *parser, enum command command, const char *consumed)
 {
     struct batch *batch = parser->batch;
     struct request *request = &batch->requests[batch->request_count];
@@ -349,7 +348,7 @@ static struct request *request_open(struct text_parser *parser, enum command com
     return request;
 }
 
-static enum parse_status request_close(struct text_parser *parser, struct request *request,
+static enum parse_status request_close(struct parser *parser, struct request *request,
                                        enum parse_status status)
 {
     if (status == PARSE_DONE) {
@@ -362,7 +361,7 @@ static enum parse_status request_close(struct text_parser *parser, struct reques
 }
 
 /* A list of keys that is longer than the caller's buffer: begins to stream it. */
-static enum parse_status parse_long_keys(struct text_parser *parser, enum command command, const char *words)
+static enum parse_status parse_long_keys(struct parser *parser, enum command command, const char *words)
 {
     struct request *request = request_open(parser, command, parser->end);
     if (command_rows[command].class == CLASS_TOUCH_KEYS) {
@@ -379,7 +378,7 @@ static enum parse_status parse_long_keys(struct text_parser *parser, enum comman
 }
 
 /* The input ends within a line. */
-static enum parse_status parse_open_line(struct text_parser *parser)
+static enum parse_status parse_open_line(struct parser *parser)
 {
     size_t size = (size_t)(parser->end - parser->at);
     if (size <= LINE_SIZE_MAX && size < parser->capacity)
@@ -403,7 +402,7 @@ static struct line line_at(const char *data, const char *newline)
 
 /* A whole line of keys that all fit into the batch, which nearly every get is, in one pass over its bytes.
  * False: something else, to be parsed from its beginning. */
-static bool parse_plain_keys(struct text_parser *parser, enum command command, const char *at)
+static bool parse_plain_keys(struct parser *parser, enum command command, const char *at)
 {
     struct batch *batch = parser->batch;
     struct store_key *key = batch->keys + batch->key_count, *keys_end = batch->keys + BATCH_KEY_MAX;
@@ -449,7 +448,7 @@ static const char *plain_number(const char *at, const char *end, uint32_t *numbe
 
 /* "set" with unsigned numbers, its answer wanted and its whole body there: nearly every one. `at` is behind
  * the word. False: something else, to be parsed from its beginning. */
-static bool parse_plain_set(struct text_parser *parser, const char *at)
+static bool parse_plain_set(struct parser *parser, const char *at)
 {
     const char *end = parser->end, *key = ++at;
     struct batch *batch = parser->batch;
@@ -474,7 +473,7 @@ static bool parse_plain_set(struct text_parser *parser, const char *at)
 }
 
 /* The commands that are most of the traffic are told by their first bytes. */
-static bool parse_plain(struct text_parser *parser)
+static bool parse_plain(struct parser *parser)
 {
     const char *at = parser->at;
     if (parser->end - at < 5)
@@ -486,7 +485,7 @@ static bool parse_plain(struct text_parser *parser)
     return memcmp(at, "gets ", 5) == 0 && parse_plain_keys(parser, COMMAND_gets, at + 5);
 }
 
-enum parse_status text_parse(struct text_parser *parser)
+enum parse_status text_parse(struct parser *parser)
 {
     if (parse_plain(parser))
         return PARSE_DONE;
@@ -503,7 +502,7 @@ enum parse_status text_parse(struct text_parser *parser)
     return request_close(parser, request, parse_class[command_rows[command].class](parser, &line, request));
 }
 
-enum parse_status text_parse_keys(struct text_parser *parser, const struct session *session)
+enum parse_status text_parse_keys(struct parser *parser, const struct session *session)
 {
     const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
     struct request *request = request_open(parser, session->command, parser->end);

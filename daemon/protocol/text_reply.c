@@ -8,8 +8,10 @@ void text_reply_end(struct output *output)
     output_append(output, "END\r\n", 5);
 }
 
-void text_reply(struct output *output, const struct request *request, const struct outcome *outcome)
+void text_reply(struct output *output, const struct request *request, const struct store_key *key,
+                const struct outcome *outcome)
 {
+    (void)key;
     if (request->noreply)
         return;
     if (outcome->digit_count > 0 && outcome->result == RESULT_HIT) {
@@ -75,7 +77,7 @@ static inline char *put_value_head(char *out, const struct request *request, con
     return put(out, "\r\n", 2);
 }
 
-static char *put_value(char *out, const struct store_view *view)
+char *put_value_bytes(char *out, const struct store_view *view)
 {
     if (view->value != NULL)
         return put(out, view->value, view->size);
@@ -86,24 +88,23 @@ static char *put_value(char *out, const struct store_view *view)
 }
 
 void text_reply_value(struct output *output, const struct request *request, const struct store_key *key,
-                      const struct store_view *view)
+                      const struct outcome *outcome)
 {
-    char *out = put_value_head(output->data + output->size, request, key, view);
-    out = put(put_value(out, view), "\r\n", 2);
+    char *out = put_value_head(output->data + output->size, request, key, &outcome->view);
+    out = put(put_value_bytes(out, &outcome->view), "\r\n", 2);
     output->size = (size_t)(out - output->data);
 }
 
-void text_reply_value_head(struct output *output, const struct request *request, const struct store_key *key,
-                           const struct store_view *view)
+static void text_reply_value_head(struct output *output, const struct request *request,
+                                  const struct store_key *key, const struct outcome *outcome)
 {
-    char *out = put_value_head(output->data + output->size, request, key, view);
+    char *out = put_value_head(output->data + output->size, request, key, &outcome->view);
     output->size = (size_t)(out - output->data);
 }
 
-void text_reply_pinned(struct output *output, const struct request *request, const struct store_key *key,
-                       const struct store_view *view, struct store_pin *pin)
-{
-    text_reply_value_head(output, request, key, view);
-    output_pin_value(output, pin, view->size);
-    output_append(output, "\r\n", 2);
-}
+const struct dialect text_dialect = {.reply = text_reply,
+                                     .value = text_reply_value,
+                                     .value_head = text_reply_value_head,
+                                     .value_tail = {"\r\n", 2},
+                                     .body_tail = {"\r\n", 2},
+                                     .has_lists = true};
