@@ -8,11 +8,16 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+from servers import free_port, rss_beside_store, without_huge_pages  # noqa: E402
+
 BINARY = os.environ.get("VITRINE", "build/vitrine")
-START_TIMEOUT_S = 30
+PATIENCE_S = 30  # what never happens in a healthy run; long, so that a slow machine fails no test
 
 
 def is_instrumented():
@@ -22,12 +27,6 @@ def is_instrumented():
 
 
 INSTRUMENTED = is_instrumented()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Answer:
@@ -79,11 +78,11 @@ class Server:
         command = [BINARY, "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "--admin-listen", address, *options]
         if os.geteuid() == 0:
             command += ["-u", "root"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, preexec_fn=without_huge_pages)
         self.wait_until_up()
 
     def wait_until_up(self):
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError("the daemon ended: " + self.output())
@@ -105,7 +104,7 @@ class Server:
         """Ends the daemon; its exit status, which is not 0 after a sanitizer's report."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(20)
+        status = self.process.wait(PATIENCE_S)
         output = self.output()
         self.log.close()
         self.directory.cleanup()
@@ -114,13 +113,13 @@ class Server:
 
     # ---- HTTP ----
 
-    def connect(self, timeout=10):
+    def connect(self, timeout=PATIENCE_S):
         return socket.create_connection(("127.0.0.1", self.admin), timeout)
 
     def host(self):
         return f"127.0.0.1:{self.admin}"
 
-    def raw(self, data, head=False, timeout=10):
+    def raw(self, data, head=False, timeout=PATIENCE_S):
         """Sends the bytes, reads one answer (None when the connection is closed without one)."""
         with self.connect(timeout) as connection:
             connection.sendall(data)
@@ -130,7 +129,7 @@ class Server:
                 except ConnectionResetError:
                     return None
 
-    def raw_all(self, data, timeout=10):
+    def raw_all(self, data, timeout=PATIENCE_S):
         """Sends the bytes, ends the sending side, and reads every answer until the server closes or says so."""
         answers = []
         with self.connect(timeout) as connection:
@@ -146,7 +145,7 @@ class Server:
                     pass
         return answers
 
-    def request(self, method, target, body=None, timeout=10, **headers):
+    def request(self, method, target, body=None, timeout=PATIENCE_S, **headers):
         """headers: Content_Type="..."; a dict or list body is sent as JSON."""
         fields = {"Host": self.host()}
         if isinstance(body, (dict, list)):
@@ -168,7 +167,7 @@ class Server:
 
     # ---- memcached text ----
 
-    def cache(self, timeout=10):
+    def cache(self, timeout=PATIENCE_S):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
     def command(self, data, end=b"\r\n"):
@@ -208,12 +207,21 @@ class Server:
     # ---- the process ----
 
     def rss(self):
-        """Bytes in RAM; always 0 for an instrumented binary, whose memory is mostly its sanitizer's: that one
-        checks for leaks when it ends."""
-        if INSTRUMENTED:
-            return 0
-        with open(f"/proc/{self.process.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+        """Bytes in RAM beside the store; always 0 for an instrumented binary, whose memory is mostly its sanitizer's:
+        that one checks for leaks when it ends."""
+        return 0 if INSTRUMENTED else rss_beside_store(self.process.pid)
+
+    def figure(self, name):
+        """A figure of /metrics."""
+        return int(re.search(rf"^{name} (\d+)$", self.get("/metrics").body.decode(), re.M).group(1))
+
+    def settle(self):
+        """Waits until the admin server has done all that it was asked: no request is counted but those that look."""
+        def still():
+            before = self.figure("vitrine_admin_requests_total")
+            time.sleep(0.2)
+            return self.figure("vitrine_admin_requests_total") == before + 1
+        eventually(still, "no request is under way")
 
     def walk(self, query=""):
         """Every page of a walk over the keys; the keys as bytes."""
@@ -227,6 +235,14 @@ class Server:
             assert page["complete"] == (cursor is None)
             if cursor is None:
                 return keys, pages
+
+
+def eventually(condition, what):
+    """Waits for what must come true, however slow the machine."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never came true: {what}"
+        time.sleep(0.02)
 
 
 def percent(data):

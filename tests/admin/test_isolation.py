@@ -2,17 +2,19 @@
 
 import socket
 import threading
-import time
+
+from server import PATIENCE_S, eventually
 
 OPTIONS = ["-c", "20", "-t", "1"]
 
 
+def connected(server):
+    return server.get_json("/api/v1/stats")["connections"]["current"]
+
+
 def wait_for_free_slots(server):
     """Until the connections of the test before are gone: a worker notices that in its own time."""
-    deadline = time.monotonic() + 30
-    while server.get_json("/api/v1/stats")["connections"]["current"] > 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: connected(server) == 0, "no client is left")
 
 
 def test_admin_answers_when_every_client_slot_is_taken(server):
@@ -20,10 +22,10 @@ def test_admin_answers_when_every_client_slot_is_taken(server):
     clients = []
     try:
         for _ in range(40):
-            client = socket.create_connection(("127.0.0.1", server.port), 2)
+            client = socket.create_connection(("127.0.0.1", server.port), PATIENCE_S)
             client.sendall(b"version\r\n")
             clients.append(client)
-        time.sleep(0.3)
+        eventually(lambda: connected(server) >= 20, "every slot is taken")
         for target in ("/livez", "/metrics", "/api/v1/stats", "/api/v1/keys", "/api/v1/connections", "/"):
             assert server.get(target).status == 200, target
         listed = server.get_json("/api/v1/connections")

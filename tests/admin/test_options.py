@@ -5,9 +5,8 @@ import socket
 import stat
 import subprocess
 import tempfile
-import time
 
-from server import BINARY, Server, free_port, read_answer
+from server import BINARY, PATIENCE_S, Server, eventually, free_port, read_answer
 
 
 def refused(*options):
@@ -15,7 +14,7 @@ def refused(*options):
     command = [BINARY, "-l", "127.0.0.1", "-p", str(free_port()), "-U", "0", *options]
     if os.geteuid() == 0:
         command += ["-u", "root"]
-    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)
     assert done.returncode != 0, options
     return (done.stdout + done.stderr).decode().strip()
 
@@ -108,12 +107,8 @@ def test_keys_and_values_are_hidden_with_x(server):
 
 
 def wait_for_ready(server, status):
-    for _ in range(250):
-        answer = server.get("/readyz?verbose")
-        if answer.status == status:
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"/readyz is {answer.status}, not {status}")
+    eventually(lambda: server.get("/readyz").status == status, f"/readyz is {status}")
+    return server.get("/readyz?verbose")
 
 
 def test_readyz_says_whether_clients_are_accepted(server):

@@ -2,21 +2,76 @@
 
 Every server gets a free port of its own and is ended by its process id; nothing else on the machine is touched.
 """
+import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
 
+START_S = 60  # how long a start may take; long, so that a slow machine fails no test
+PORTS = (10000, 32000)
+RESERVED_AT = "127.11.211.1"
+PR_SET_THP_DISABLE = 41
+_reserved = []
+
 MEMCACHED = shutil.which("memcached", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
 
 
+def bound(address):
+    """A socket that has this address, or None when another has it."""
+    one = socket.socket()
+    try:
+        one.bind(address)
+        return one
+    except OSError:
+        one.close()
+        return None
+
+
+def first_connecting_port():
+    """The lowest port that the kernel gives to a connection."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as text:
+        return int(text.read().split()[0])
+
+
 def free_port():
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port that is the caller's until this process ends, also while no server has it yet, or no more.
+
+    No connection is given it, for it lies below those ports, and no other test: the same port at an address that nobody
+    uses stands for it. (tests/browser/lib/server.mjs does the same.)
+    """
+    low, high = PORTS[0], min(PORTS[1], first_connecting_port())
+    while True:
+        port = low + secrets.randbelow(high - low)
+        reservation = bound((RESERVED_AT, port))
+        probe = reservation and bound(("127.0.0.1", port))
+        if probe:
+            probe.close()
+            _reserved.append(reservation)
+            return port
+        if reservation:
+            reservation.close()
+
+
+def without_huge_pages():
+    """In the child that becomes a server to be weighed: the kernel gives no 2 MiB where 4 KiB were touched."""
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+
+
+def rss_beside_store(pid):
+    """What a Vitrine holds outside the store's address space, whose pages the maintainer readies when it sees fit. The
+    store reserves that space at once: it is the one mapping of a GiB and more."""
+    total = size = 0
+    with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("Size:"):
+                size = int(line.split()[1])
+            elif line.startswith("Rss:") and size < 1 << 20:
+                total += int(line.split()[1])
+    return total << 10
 
 
 class Server:
@@ -31,7 +86,7 @@ class Server:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         preexec_fn=pin)
         os.set_blocking(self.process.stderr.fileno(), False)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START_S
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 said = (self.process.stderr.read() or b"").decode(errors="replace").strip()

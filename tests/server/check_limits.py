@@ -1,24 +1,34 @@
 """How many connections: -c to the number, waiting instead of refusing, running out of descriptors, idle ones."""
-import os
+import re
 import resource
 import time
 
-from harness import MIB, SANITIZED, Client, Server, alive, eventually, main
+from harness import PATIENCE_S, SANITIZED, Server, alive, eventually, main
 
 VERSION = b"VERSION "
+QUIET_S = 0.1  # how long to listen for an answer that nobody expects
 
 
 def served(client):
-    """Whether this connection is served: True, False (told that it is one too many), None (it waits)."""
-    client.socket.settimeout(0.3)
+    """Whether this connection is served, or told that it is one too many."""
     try:
         line = client.ask(b"version\r\n")
-    except TimeoutError:
-        return None
     except (AssertionError, ConnectionError):
         return False
     assert line.startswith(VERSION) or line == b"ERROR Too many open connections\r\n", line
     return line.startswith(VERSION)
+
+
+def waits(client):
+    """Whether this connection asks in vain, for now."""
+    client.send(b"version\r\n").socket.settimeout(QUIET_S)
+    try:
+        client.fill()
+        return False
+    except TimeoutError:
+        return True
+    finally:
+        client.socket.settimeout(PATIENCE_S)
 
 
 def connect(server, count):
@@ -56,12 +66,11 @@ def test_the_line_of_refusal_arrives_though_the_client_spoke_first():
 def test_without_maxconns_fast_the_rest_waits_and_is_served_in_turn():
     with Server("-c", "10", "-o", "no_maxconns_fast") as server:
         clients = connect(server, 15)
-        assert [served(client) for client in clients] == [True] * 10 + [None] * 5
+        assert all(served(client) for client in clients[:10]) and all(waits(client) for client in clients[10:])
         stats = clients[0].stats()
         assert stats[b"accepting_conns"] == b"0" and int(stats[b"listen_disabled_num"]) >= 1
         assert int(stats[b"rejected_connections"]) == 0
         clients[3].socket.close()
-        clients[10].socket.settimeout(30)
         begin = time.monotonic()
         assert clients[10].until(b"\r\n").startswith(VERSION), "the oldest one that waits is next"
         print(f"     served {1000 * (time.monotonic() - begin):.0f} ms after a place was free (goal 200)")
@@ -71,18 +80,16 @@ def test_without_maxconns_fast_the_rest_waits_and_is_served_in_turn():
 
 def test_a_low_limit_of_files_is_said_and_kept_without_burning_cpu():
     with Server("-t", "1", files=64) as server:
-        assert "the limit of 64 open files allows" in server.log_text()
+        count = int(re.search("the limit of 64 open files allows ([0-9]+) connections", server.log_text())[1])
         clients = connect(server, 60)
-        answers = [served(client) for client in clients]
-        count = answers.count(True)
-        assert 10 < count < 60 and answers == [True] * count + [None] * (60 - count), answers
+        assert 10 < count < 60, count
+        assert all(served(client) for client in clients[:count]) and all(waits(client) for client in clients[count:])
         cpu, begin = server.cpu_s(), time.monotonic()
         time.sleep(1.5)
         share = (server.cpu_s() - cpu) / (time.monotonic() - begin)
         print(f"     {100 * share:.1f} % of a core while {60 - count} wait (goal 2)")
         assert share < 0.25, "waiting is not spinning"
         clients[0].socket.close()
-        clients[count].socket.settimeout(30)
         begin = time.monotonic()
         clients[count].until(b"\r\n")
         print(f"     served {1000 * (time.monotonic() - begin):.0f} ms after a descriptor was free (goal 200)")
@@ -98,8 +105,7 @@ def test_running_out_of_files_pauses_and_recovers():
         before, most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.files_open() + 2, most))
         more = connect(server, 10)
-        answers = [served(client) for client in more]
-        assert answers == [True] * 2 + [None] * 8, answers
+        assert all(served(client) for client in more[:2]) and all(waits(client) for client in more[2:])
         cpu, begin = server.cpu_s(), time.monotonic()
         slowest = 0.0
         while time.monotonic() - begin < 2:
@@ -112,7 +118,6 @@ def test_running_out_of_files_pauses_and_recovers():
         print(f"     {100 * share:.1f} % of a core (goal 2), old clients wait {1000 * slowest:.1f} ms, {lines} lines")
         assert share < 0.25 and 1 <= lines <= 2 + time.monotonic() - begin + 2, (share, lines)
         clients[1].socket.close()
-        more[2].socket.settimeout(30)
         begin = time.monotonic()
         more[2].until(b"\r\n")
         print(f"     served {1000 * (time.monotonic() - begin):.0f} ms after a descriptor was free (goal 200)")
@@ -144,21 +149,32 @@ def test_a_thousand_idle_connections_cost_little_and_nothing_when_gone():
         assert warm[0].number(b"total_connections") == wanted + 20
 
 
+def ask_until_closed(idle, busy):
+    """Keeps the busy one asking until the idle one is closed: the seconds of its longest silence, and whether it lives."""
+    idle.socket.settimeout(0.1)
+    longest, asked, end = 0.0, time.monotonic(), time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        lives = served(busy)
+        longest, asked = max(longest, time.monotonic() - asked), time.monotonic()
+        try:
+            if not lives or idle.socket.recv(1) == b"":
+                return longest, lives
+        except TimeoutError:
+            continue
+    raise AssertionError("the idle one was not closed")
+
+
 def test_idle_timeout_closes_the_idle_and_spares_the_busy():
-    with Server("-o", "idle_timeout=1") as server, server.client() as idle, server.client() as busy:
-        assert served(idle)
-        done = time.monotonic() + 30
-        idle.socket.settimeout(0.1)
-        while time.monotonic() < done:
-            busy.ask(b"version\r\n")
-            try:
-                if idle.socket.recv(1) == b"":
-                    break
-            except TimeoutError:
-                continue
-        else:
-            raise AssertionError("the idle one was not closed")
-        assert busy.number(b"idle_kicks") == 1
+    """A busy one that this machine kept silent for a while proves nothing when it is closed too: then once more."""
+    for _ in range(10):
+        with Server("-o", "idle_timeout=2") as server, server.client() as idle, server.client() as busy:
+            assert served(idle)
+            longest, lives = ask_until_closed(idle, busy)
+            if lives:
+                assert busy.number(b"idle_kicks") == 1
+                return
+            assert longest >= 1, longest
+    raise AssertionError("no client of this machine was able to ask once a second")
 
 
 def test_connections_are_told_with_their_addresses():

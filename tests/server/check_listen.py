@@ -4,7 +4,7 @@ import socket
 import stat
 import tempfile
 
-from harness import Client, Server, main, run
+from harness import Client, Server, free_port, main, run
 
 
 def no_server(*options):
@@ -32,12 +32,6 @@ def test_loopback_unless_told_otherwise():
     with Server(listen=("-p", str(port))) as server:
         assert server.addresses == [f"127.0.0.1:{port}"]
         talks(("127.0.0.1", port))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_several_addresses_by_list_and_by_repetition():

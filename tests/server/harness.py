@@ -3,7 +3,6 @@
 A test is a function test_*; it starts the server it needs and ends it by its pid. Environment: VITRINE names the
 binary; VITRINE_SANITIZED=1 says that it is instrumented, so that its memory says nothing about the product's.
 """
-import ctypes
 import os
 import resource
 import socket
@@ -13,11 +12,15 @@ import tempfile
 import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+
+import servers  # noqa: E402
+from servers import free_port  # noqa: E402,F401
+
 BINARY = os.path.abspath(os.environ.get("VITRINE", "build/vitrine"))
 SANITIZED = os.environ.get("VITRINE_SANITIZED", "") not in ("", "0")
 PATIENCE_S = 30  # what never happens in a healthy run; long, so that a slow machine fails no test
 MIB = 1 << 20
-PR_SET_THP_DISABLE = 41
 
 
 class Server:
@@ -37,7 +40,7 @@ class Server:
         if self.files:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
         if self.weighed:
-            ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+            servers.without_huge_pages()
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -84,16 +87,7 @@ class Server:
         return int(self.status("VmRSS")) << 10
 
     def rss_beside_store(self):
-        """What the process holds outside the store's address space, whose pages the maintainer readies when it
-        sees fit. The store reserves that space at once: it is the one mapping of a GiB and more."""
-        total = size = 0
-        with open(f"/proc/{self.pid}/smaps") as file:
-            for line in file:
-                if line.startswith("Size:"):
-                    size = int(line.split()[1])
-                elif line.startswith("Rss:") and size < 1 << 20:
-                    total += int(line.split()[1])
-        return total << 10
+        return servers.rss_beside_store(self.pid)
 
     def cpu_s(self):
         with open(f"/proc/{self.pid}/stat") as file:

@@ -327,7 +327,7 @@ static void add_tests(Suite *suite)
     tcase_add_test(counting, counts_size_bands);
     suite_add_tcase(suite, counting);
     TCase *server = tcase_create("server");
-    tcase_set_timeout(server, 20);
+    tcase_set_timeout(server, 60);
     tcase_add_loop_test(server, refuses_to_store_when_full_and_not_to_evict, 0, 2);
     tcase_add_test(server, expires_by_the_clock);
     tcase_add_test(server, shuts_down_only_when_allowed);

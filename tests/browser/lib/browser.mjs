@@ -16,6 +16,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 const WAIT_MS = 30000;
+const QUIET_MS = 2500; /* a page that updates itself asks each second */
 
 export class Browser {
   static async start(...flags) {
@@ -83,6 +84,16 @@ export async function eventually(what, probe) {
     if (Date.now() > end) throw new Error(`never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/* Waits until the page has asked nothing for a while; the number of requests it made until then. */
+export async function stopsAsking(page) {
+  for (const end = Date.now() + WAIT_MS; Date.now() < end; ) {
+    const before = page.requests.length;
+    await page.waitForTimeout(QUIET_MS);
+    if (page.requests.length === before) return before;
+  }
+  throw new Error('the page goes on asking');
 }
 
 export async function showsText(locator, wanted) {

@@ -1,23 +1,42 @@
 /* The real daemon on ports of its own, and a cache client small enough to trust. */
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const BINARY = process.env.VITRINE ?? 'build/vitrine';
-const START_ATTEMPTS = 5;
-const READY_TRIES = 200;
+const READY_TRIES = 600;
 const READY_REST_MS = 50;
 
-async function freePort() {
+const FIRST_PORT = 10000;
+const PORT_COUNT = 22000;
+const RESERVED_AT = '127.11.211.1';
+
+/* A listener at this address, or null when it is taken. */
+async function bound(address, port) {
   const probe = net.createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  return new Promise((resolve) => {
+    probe.once('error', () => resolve(null));
+    probe.listen(port, address, () => resolve(probe));
+  });
+}
+
+/* A port that is ours until this process ends, also while the server is away: it lies below those that connections are
+ * given, and the same port at an address that nobody uses stands for it (tests/lib/servers.py does the same). */
+async function freePort() {
+  for (;;) {
+    const port = FIRST_PORT + randomInt(PORT_COUNT);
+    const reservation = await bound(RESERVED_AT, port);
+    const probe = reservation && (await bound('127.0.0.1', port));
+    reservation?.unref();
+    if (probe) {
+      await new Promise((resolve) => probe.close(resolve));
+      return port;
+    }
+    reservation?.close();
+  }
 }
 
 async function isReady(url) {
@@ -37,13 +56,10 @@ export class Server {
     if (process.getuid() === 0) this.#args.push('-u', 'root');
   }
 
-  /* A port found free may be taken before the daemon binds it: then others are tried. */
   static async start(...args) {
-    for (let i = 1; ; i++) {
-      const server = new Server(await freePort(), await freePort(), args);
-      if (await server.run()) return server;
-      if (i === START_ATTEMPTS) throw new Error(`${BINARY} does not start:\n${server.log}`);
-    }
+    const server = new Server(await freePort(), await freePort(), args);
+    if (!(await server.run())) throw new Error(`${BINARY} does not start:\n${server.log}`);
+    return server;
   }
 
   async run() {
