@@ -120,6 +120,15 @@ static void each_second(void *context)
     history_sample(server->history, clock_s());
 }
 
+/* SIGHUP: what options name as files is read again, as memcached does; nothing else is opened anew. */
+static void reload(void *context)
+{
+    (void)context;
+    log_info("SIGHUP ignored: no option names a file to read again; settings change through the admin server "
+             "or by a "
+             "restart");
+}
+
 static void server_close(struct server *server)
 {
     admin_destroy(server->admin);
@@ -151,7 +160,8 @@ int main(int argc, char **argv)
     bool good = settle(&server.settings) && server_start(&server);
     if (good) {
         announce(&server);
-        net_run(server.net, each_second, &server);
+        const struct net_events events = {.each_second = each_second, .reload = reload, .context = &server};
+        net_run(server.net, &events);
         process_notify("STOPPING=1");
     }
     server_close(&server);

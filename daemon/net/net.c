@@ -73,8 +73,11 @@ static bool set_up(struct net *net, char *error, size_t error_size)
     net->block = metrics_block_create(net->metrics);
     net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     net->signal_fd = signals_open(); /* from here on a signal ends in order, even before net_run */
-    if (!net->workers || !net->block || net->wake_fd < 0 || net->signal_fd < 0 ||
-        !table_init(&net->table, wanted)) {
+    if (net->wake_fd < 0 || net->signal_fd < 0) {
+        snprintf(error, error_size, "no descriptor for %s: %m", net->wake_fd < 0 ? "wake-ups" : "signals");
+        return false;
+    }
+    if (!net->workers || !net->block || !table_init(&net->table, wanted)) {
         snprintf(error, error_size, "no memory for %u connections (-c)", wanted);
         return false;
     }
@@ -120,8 +123,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     if (clock_s() == net->second)
         return;
     net->second = clock_s();
-    if (net->each_second)
-        net->each_second(net->each_second_context);
+    if (net->events.each_second)
+        net->events.each_second(net->events.context);
     if (settings_u64(net->settings, idle_timeout) > 0)
         for (unsigned i = 0; i < net->worker_count; i++)
             worker_give_idle_check(&net->workers[i]);
@@ -141,8 +144,11 @@ static void on_signal(evutil_socket_t fd, short what, void *context)
 {
     struct net *net = context;
     (void)what;
-    if (signals_read_stop(fd))
+    enum signals_wish wish = signals_read(fd);
+    if (wish == SIGNALS_STOP)
         event_base_loopbreak(net->base);
+    if (wish == SIGNALS_RELOAD && net->events.reload)
+        net->events.reload(net->events.context);
 }
 
 static void on_library_log(int severity, const char *line)
@@ -186,10 +192,10 @@ void net_start(struct net *net, struct protocol *protocol, struct store *store)
     atomic_store_explicit(&net->accepting, true, memory_order_relaxed);
 }
 
-void net_run(struct net *net, void (*each_second)(void *context), void *context)
+void net_run(struct net *net, const struct net_events *events)
 {
-    net->each_second = each_second;
-    net->each_second_context = context;
+    if (events)
+        net->events = *events;
     net->second = clock_s();
     event_base_dispatch(net->base);
 }

@@ -20,8 +20,14 @@ struct net;
 struct net *net_create(struct settings *settings, struct metrics *metrics, char *error, size_t error_size);
 /* The workers take their protocol from here on; after this and before net_run privileges are dropped. */
 void net_start(struct net *net, struct protocol *protocol, struct store *store);
-/* The main thread's loop: accepts, ticks the clock, calls `each_second`, until net_stop or a signal. */
-void net_run(struct net *net, void (*each_second)(void *context), void *context);
+/* What the main thread's loop calls between other work. */
+struct net_events {
+    void (*each_second)(void *context);
+    void (*reload)(void *context); /* on SIGHUP: what options name as files is to be read again */
+    void *context;
+};
+/* The main thread's loop: accepts, ticks the clock, calls `events` (NULL: nobody), until net_stop or a signal. */
+void net_run(struct net *net, const struct net_events *events);
 /* Ends net_run soon. Async-signal-safe and thread-safe. */
 void net_stop(struct net *net);
 /* Stops the workers: every connection is closed between two replies. Then frees everything. */

@@ -152,8 +152,7 @@ struct net {
     struct worker *workers;
     unsigned worker_count, worker_next;
     uint32_t second; /* the last one that was announced */
-    void (*each_second)(void *context);
-    void *each_second_context;
+    struct net_events events;
 };
 
 /* listener.c */
@@ -196,8 +195,9 @@ void table_give(struct table *table, struct connection *connection);
 /* From here on signals wait until the descriptor is read; before any thread is started. -1: errno says why.
  */
 int signals_open(void);
-/* Main thread: takes the signals that wait; true when one asks for the end. */
-bool signals_read_stop(int fd);
+/* Main thread: takes the signals that wait, up to the first that asks for the end. */
+enum signals_wish { SIGNALS_NOTHING, SIGNALS_RELOAD, SIGNALS_STOP };
+enum signals_wish signals_read(int fd);
 
 /* limits.c: how many connections of `wanted` the process's descriptors allow, raising their limit first. */
 uint32_t limits_connections(uint32_t wanted, unsigned thread_count);

@@ -1,4 +1,5 @@
-/* Signals: SIGTERM and SIGINT end net_run, a second one ends the process; SIGHUP is noted; SIGPIPE ignored.
+/* Signals: SIGTERM, SIGINT and SIGUSR1 end net_run, a second one ends the process; SIGHUP has files read
+ * again; SIGPIPE is ignored.
  *
  * They are blocked in every thread and read from a descriptor by the main loop: nothing ever runs in the
  * middle of something else. */
@@ -6,6 +7,7 @@
 #include "net/net_priv.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@ static sigset_t ending(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1); /* memcached's graceful stop */
     return set;
 }
 
@@ -27,16 +30,19 @@ int signals_open(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-bool signals_read_stop(int fd)
+enum signals_wish signals_read(int fd)
 {
+    enum signals_wish wish = SIGNALS_NOTHING;
     struct signalfd_siginfo info;
     while (read(fd, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo != SIGHUP) {
-            sigset_t set = ending();
-            pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* the next one ends the process there and then */
-            return true;
+        if (info.ssi_signo == SIGHUP) {
+            wish = SIGNALS_RELOAD;
+            continue;
         }
-        log_info("SIGHUP ignored: settings change through the admin server or by a restart");
+        log_info("SIG%s: stops", sigabbrev_np((int)info.ssi_signo));
+        sigset_t set = ending();
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* the next one ends the process there and then */
+        return SIGNALS_STOP;
     }
-    return false;
+    return wish;
 }

@@ -25,7 +25,7 @@ static struct {
 
 static void *run(void *context)
 {
-    net_run(context, NULL, NULL);
+    net_run(context, NULL);
     return NULL;
 }
 
