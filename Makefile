@@ -43,7 +43,7 @@ DIR_store := daemon/store
 DIR_protocol := daemon/protocol
 DIR_net := daemon/net
 DIR_admin := admin
-LIBS_net := -levent_core -levent_pthreads
+LIBS_net := -levent_core -levent_pthreads -lssl -lcrypto
 LIBS_admin := -lmicrohttpd -ljansson -lz
 
 # A unit test tests/unit/check_<room>_<what>.c links that room and those below it: the link proves the layering.

@@ -76,8 +76,10 @@ static void shut_down(void *context, bool graceful)
 static bool server_start(struct server *server)
 {
     char error[512] = "no memory";
-    const struct protocol_host host = {
-        .context = server->net, .connections = net_connections_visit, .shutdown = shut_down};
+    const struct protocol_host host = {.context = server->net,
+                                       .connections = net_connections_visit,
+                                       .shutdown = shut_down,
+                                       .refresh_certificates = net_refresh_certificates};
     server->history = history_create(server->metrics);
     server->protocol = protocol_create(&server->settings, server->store, server->metrics, &host);
     if (!server->history || !server->protocol) {
@@ -123,10 +125,15 @@ static void each_second(void *context)
 /* SIGHUP: what options name as files is read again, as memcached does; nothing else is opened anew. */
 static void reload(void *context)
 {
-    (void)context;
-    log_info("SIGHUP ignored: no option names a file to read again; settings change through the admin server "
-             "or by a "
-             "restart");
+    struct server *server = context;
+    char error[512];
+    if (!settings_on(&server->settings, enable_ssl))
+        log_info("SIGHUP ignored: no option names a file to read again; settings change through the admin "
+                 "server or by a restart");
+    else if (net_refresh_certificates(server->net, error, sizeof error))
+        log_info("SIGHUP: certificates read again");
+    else
+        log_warn("SIGHUP: the certificates stay as they were: %s", error);
 }
 
 static void server_close(struct server *server)

@@ -100,6 +100,22 @@ static bool check_item_size(struct config_reading *reading)
     return true;
 }
 
+/* TLS needs a certificate and a TCP port, and says so when it has what it needs and is not asked for. */
+static bool check_tls(struct config_reading *reading)
+{
+    struct settings *settings = reading->settings;
+    if (!settings_on(settings, enable_ssl)) {
+        if (settings->ssl_chain_cert || settings->ssl_key || settings->ssl_ca_cert)
+            log_info("-o ssl_*: no effect without -Z");
+        return true;
+    }
+    if (settings->port == 0)
+        return config_fail(reading, "-Z (--enable-ssl): needs a TCP port, not -p 0");
+    if (!settings->ssl_chain_cert)
+        return config_fail(reading, "-Z (--enable-ssl): needs -o ssl_chain_cert=FILE");
+    return true;
+}
+
 /* Both LRU lists together leave room for the third, as in memcached. */
 static bool check_lru(struct config_reading *reading)
 {
@@ -132,7 +148,7 @@ bool config_check(struct config_reading *reading)
         return config_fail(reading, "nothing to listen on: -p 0 turns TCP off and there is no -s");
     if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
         log_warn("-s turns TCP off: -l has no effect");
-    return check_item_size(reading) && check_lru(reading);
+    return check_tls(reading) && check_item_size(reading) && check_lru(reading);
 }
 
 static bool read_all(struct config_reading *reading, int argc, char **argv)

@@ -37,8 +37,9 @@ static const struct other_row others[] = {
 };
 
 const struct option_group option_groups[] = {
-    {"network", "Network"},   {"connections", "Connections"}, {"memory", "Memory"},
-    {"commands", "Commands"}, {"observe", "Observation"},     {"process", "Process"},
+    {"network", "Network"}, {"tls", "TLS"},           {"connections", "Connections"},
+    {"memory", "Memory"},   {"commands", "Commands"}, {"observe", "Observation"},
+    {"process", "Process"},
 };
 const unsigned option_group_count = sizeof option_groups / sizeof *option_groups;
 
@@ -135,6 +136,16 @@ static uint64_t bytes_of(const char *unit)
     return strcmp(unit, "MiB") == 0 ? 1u << 20 : strcmp(unit, "KiB") == 0 ? 1u << 10 : 1;
 }
 
+/* Where `stats settings` has another word for a number: OpenSSL's flags, and the versions' names. */
+static const char *stat_number_word(unsigned index, uint64_t value)
+{
+    static const char *const verify_modes[] = {"0", "1", "3", "7"};
+    static const char *const versions[] = {"tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3"};
+    if (index == OPTION_ssl_verify_mode)
+        return verify_modes[value];
+    return index == OPTION_ssl_min_version ? versions[value] : NULL;
+}
+
 void option_value(const struct settings *settings, unsigned index, char *out, size_t size)
 {
     const struct option_slot *slot = &slots[index];
@@ -143,6 +154,8 @@ void option_value(const struct settings *settings, unsigned index, char *out, si
         snprintf(out, size, "%s", text ? text : "NULL");
     } else if (option_is_flag(slot)) {
         snprintf(out, size, "%s", stat_word(slot, number_of(settings, slot) != 0));
+    } else if (stat_number_word(index, number_of(settings, slot))) {
+        snprintf(out, size, "%s", stat_number_word(index, number_of(settings, slot)));
     } else {
         number_text(slot, number_of(settings, slot) * bytes_of(slot->row.unit), out, size);
     }

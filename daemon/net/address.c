@@ -45,7 +45,7 @@ static void name_tcp(struct listener *listener)
 }
 
 /* Binds one address. On failure errno says why and nothing is kept. */
-static bool open_one(struct net *net, const struct addrinfo *info)
+static bool open_one(struct net *net, const struct addrinfo *info, enum tls_mode tls)
 {
     struct listener *listener = &net->listeners[net->listener_count];
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -59,7 +59,7 @@ static bool open_one(struct net *net, const struct addrinfo *info)
         errno = why;
         return false;
     }
-    *listener = (struct listener){.net = net, .fd = fd, .family = info->ai_family};
+    *listener = (struct listener){.net = net, .fd = fd, .family = info->ai_family, .tls = tls};
     name_tcp(listener);
     net->listener_count++;
     return true;
@@ -91,15 +91,15 @@ static bool split_address(const char *item, char *host, size_t host_size, const 
 
 /* Every address the host's name stands for; one that the system does not have (IPv6 turned off) is no failure
  * as long as another could be bound. */
-static bool open_each(struct net *net, const char *item, const struct addrinfo *list, char *error,
-                      size_t error_size)
+static bool open_each(struct net *net, const char *item, enum tls_mode tls, const struct addrinfo *list,
+                      char *error, size_t error_size)
 {
     unsigned before = net->listener_count;
     int why = EADDRNOTAVAIL;
     for (const struct addrinfo *info = list; info; info = info->ai_next) {
         if (net->listener_count == LISTENERS_MAX)
             return fail(error, error_size, item, "too many addresses");
-        if (open_one(net, info))
+        if (open_one(net, info, tls))
             continue;
         why = errno;
         if (why != EADDRNOTAVAIL && why != EAFNOSUPPORT)
@@ -108,10 +108,32 @@ static bool open_each(struct net *net, const char *item, const struct addrinfo *
     return net->listener_count > before || fail(error, error_size, item, strerror(why));
 }
 
+/* "notls:" and the like before an address of -l; *item moves behind it. */
+static enum tls_mode tls_prefix(const char **item)
+{
+    static const struct {
+        const char *text;
+        enum tls_mode mode;
+    } prefixes[] = {{"notls:", TLS_OFF}, {"btls:", TLS_ANYBODY}, {"mtls:", TLS_KNOWN}};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        size_t size = strlen(prefixes[i].text);
+        if (strncmp(*item, prefixes[i].text, size) != 0)
+            continue;
+        *item += size;
+        return prefixes[i].mode;
+    }
+    return TLS_DEFAULT;
+}
+
 bool listener_open_tcp(struct net *net, const char *item, char *error, size_t error_size)
 {
     char host[256], port[8];
-    const char *given;
+    const char *given, *whole = item;
+    enum tls_mode tls = tls_prefix(&item);
+    if (item != whole && !net->tls)
+        return fail(error, error_size, whole, "notls:, btls: and mtls: mean something with -Z only");
+    if (!net->tls)
+        tls = TLS_OFF;
     if (!split_address(item, host, sizeof host, &given))
         return fail(error, error_size, item, "not an address; host, host:port or [ipv6]:port is");
     snprintf(port, sizeof port, "%u", (unsigned)settings_u64(net->settings, port));
@@ -122,7 +144,7 @@ bool listener_open_tcp(struct net *net, const char *item, char *error, size_t er
     int code = getaddrinfo(any ? NULL : host, given ? given : port, &hints, &list);
     if (code != 0)
         return fail(error, error_size, item, gai_strerror(code));
-    bool good = open_each(net, item, list, error, error_size);
+    bool good = open_each(net, item, tls, list, error, error_size);
     freeaddrinfo(list);
     return good;
 }

@@ -15,6 +15,8 @@
 #define BODY_RECEIVE_MAX (64u << 10) /* of a large body in one turn */
 #define SENDS_A_TURN     4u          /* replies of several buffers: then others get a turn */
 #define VECTORS_MAX      (2 * (int)OUTPUT_PINS_MAX + 2)
+#define TLS_SEND_MAX     (128u << 10) /* by TLS in one turn */
+#define TLS_RECORD_SIZE  (16u << 10)
 
 enum turn { TURN_WAIT, TURN_BLOCKED, TURN_AGAIN, TURN_CLOSE };
 
@@ -84,6 +86,21 @@ static bool input_settle(struct connection *connection)
     return other != NULL;
 }
 
+static ssize_t receive_secret(struct connection *connection, void *to, size_t size)
+{
+    ssize_t got = tls_receive(connection->tls, to, size);
+    if (connection->tls->open)
+        handshakes_end(connection->tls);
+    return got;
+}
+
+static ssize_t receive_to(struct connection *connection, void *to, size_t size)
+{
+    if (__builtin_expect(connection->tls != NULL, 0))
+        return receive_secret(connection, to, size);
+    return recv(connection->fd, to, size, 0);
+}
+
 /* A large body goes straight where it is staged; all else into the input. */
 static ssize_t receive(struct connection *connection)
 {
@@ -92,14 +109,14 @@ static ssize_t receive(struct connection *connection)
     char *body = input->begin == input->end ? protocol_body_room(&connection->session, &room) : NULL;
     if (body) {
         size_t most = room < BODY_RECEIVE_MAX ? room : BODY_RECEIVE_MAX;
-        ssize_t got = recv(connection->fd, body, most, 0);
+        ssize_t got = receive_to(connection, body, most);
         if (got > 0)
             protocol_body_received(&connection->session, (size_t)got);
         return got;
     }
     room = input_room(connection);
     ASSERT(room > 0); /* a line that cannot fit was refused by the protocol */
-    ssize_t got = recv(connection->fd, input->data + input->end, room, 0);
+    ssize_t got = receive_to(connection, input->data + input->end, room);
     if (got > 0)
         input->end += (uint32_t)got;
     return got;
@@ -107,7 +124,7 @@ static ssize_t receive(struct connection *connection)
 
 /* ---- output ---- */
 
-static ssize_t send_some(int fd, struct output *output)
+static ssize_t send_plain(int fd, const struct output *output)
 {
     if (output->pin_count == 0)
         return send(fd, output->data + output->sent, output->size - output->sent, MSG_NOSIGNAL);
@@ -117,16 +134,61 @@ static ssize_t send_some(int fd, struct output *output)
     return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
+/* What goes out next in one stretch: what lies together, or short pieces put together. The same bytes until
+ * some of them are out, as tls_send asks. */
+static struct iovec stretch(const struct connection *connection, const struct output *output)
+{
+    struct iovec vectors[VECTORS_MAX], all = {.iov_base = connection->worker->gather};
+    size_t capacity = settings_u64(connection->worker->net->settings, ssl_wbuf_size) << 10;
+    int count = output_vectors(output, vectors, VECTORS_MAX);
+    if (count == 1 || vectors[0].iov_len >= TLS_RECORD_SIZE)
+        return vectors[0];
+    for (int i = 0; i < count && all.iov_len < capacity; i++) {
+        size_t left = capacity - all.iov_len;
+        size_t part = vectors[i].iov_len < left ? vectors[i].iov_len : left;
+        memcpy((char *)all.iov_base + all.iov_len, vectors[i].iov_base, part);
+        all.iov_len += part;
+    }
+    return all;
+}
+
+/* Record by record, so that a turn does not last. */
+static ssize_t send_secret(struct connection *connection, struct output *output)
+{
+    size_t total = 0;
+    while (total < TLS_SEND_MAX && output_pending(output) > 0) {
+        struct iovec next = stretch(connection, output);
+        ssize_t sent = tls_send(connection->tls, next.iov_base, next.iov_len);
+        if (sent < 0 && total == 0)
+            return sent;
+        if (sent < 0)
+            break;
+        output_advance(output, (size_t)sent);
+        total += (size_t)sent;
+    }
+    return (ssize_t)total;
+}
+
+/* Sends what the socket takes, and forgets it. */
+static ssize_t send_some(struct connection *connection, struct output *output)
+{
+    if (__builtin_expect(connection->tls != NULL, 0))
+        return send_secret(connection, output);
+    ssize_t sent = send_plain(connection->fd, output);
+    if (sent > 0)
+        output_advance(output, (size_t)sent);
+    return sent;
+}
+
 enum sent { SENT_ALL, SENT_PART, SENT_BROKEN };
 
 static enum sent send_output(struct connection *connection, struct output *output)
 {
     if (output_pending(output) == 0)
         return SENT_ALL;
-    ssize_t sent = send_some(connection->fd, output);
+    ssize_t sent = send_some(connection, output);
     if (sent < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? SENT_PART : SENT_BROKEN;
-    output_advance(output, (size_t)sent);
     metrics_add(connection->worker->block, METRIC_bytes_written, (uint64_t)sent);
     show_more(&connection->seen.written_size, (size_t)sent);
     return output_pending(output) == 0 ? SENT_ALL : SENT_PART;
@@ -176,7 +238,7 @@ static enum turn turn_after(const struct connection *connection, enum protocol_n
     if (next == PROTOCOL_YIELD)
         metrics_add(connection->worker->block, METRIC_conn_yields, 1);
     if (next == PROTOCOL_READ)
-        return TURN_WAIT;
+        return connection->tls && connection->tls->more ? TURN_AGAIN : TURN_WAIT;
     return next == PROTOCOL_CLOSE ? TURN_CLOSE : TURN_AGAIN;
 }
 
@@ -199,8 +261,18 @@ static enum turn serve(struct connection *connection)
     }
 }
 
+/* Whether a handshake under way has to let others go first. */
+static bool wait_to_read(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    connection->after = PROTOCOL_READ;
+    return !handshakes_turn(&worker->handshakes, connection->tls, worker->pass);
+}
+
 static enum turn turn_read(struct connection *connection)
 {
+    if (connection->tls && wait_to_read(connection))
+        return TURN_AGAIN;
     ssize_t got = receive(connection);
     if (got < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? TURN_WAIT : TURN_CLOSE;
@@ -219,9 +291,9 @@ static enum turn turn_write(struct connection *connection)
     if (sent != SENT_ALL)
         return sent == SENT_PART ? TURN_BLOCKED : TURN_CLOSE;
     output_drop(connection);
-    if (connection->after == PROTOCOL_READ)
-        return TURN_WAIT;
-    return connection->after == PROTOCOL_CLOSE ? TURN_CLOSE : serve(connection);
+    if (connection->after == PROTOCOL_READ || connection->after == PROTOCOL_CLOSE)
+        return turn_after(connection, connection->after);
+    return serve(connection);
 }
 
 /* ---- turns ---- */
@@ -236,6 +308,14 @@ static void watch(struct connection *connection, short what)
                  on_event, connection);
     event_add(&connection->event, NULL);
     connection->watched = what;
+}
+
+/* What a TLS link asked for last comes before what the turn would wait for. */
+static short awaited(const struct connection *connection, enum turn turn)
+{
+    if (connection->tls && connection->tls->wants)
+        return connection->tls->wants;
+    return turn == TURN_BLOCKED ? EV_WRITE : EV_READ;
 }
 
 static void set_yielded(struct connection *connection, bool yielded)
@@ -266,7 +346,7 @@ static void finish_turn(struct connection *connection, enum turn turn)
         connection_close(connection);
         return;
     }
-    watch(connection, turn == TURN_BLOCKED ? EV_WRITE : EV_READ);
+    watch(connection, awaited(connection, turn));
     show_rest(connection, turn == TURN_BLOCKED ? CONNECTION_WRITE
                           : turn == TURN_AGAIN ? CONNECTION_YIELDED
                                                : waiting_state(connection));
@@ -280,9 +360,10 @@ static void take_turn(struct connection *connection)
     connection->pass = worker->pass;
     show(&connection->seen.state, CONNECTION_PARSE);
     show(&connection->seen.active_s, clock_s());
-    enum turn turn = connection->output    ? turn_write(connection)
-                     : connection->yielded ? serve(connection)
-                                           : turn_read(connection);
+    bool input_left = connection->yielded && connection->after != PROTOCOL_READ;
+    enum turn turn = connection->output ? turn_write(connection)
+                     : input_left       ? serve(connection)
+                                        : turn_read(connection);
     finish_turn(connection, turn);
 }
 
@@ -300,6 +381,32 @@ void connection_again(struct connection *connection)
 
 /* ---- beginning and end ---- */
 
+/* TLS where the listener asks for it. */
+static bool open_tls(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    struct net *net = worker->net;
+    /* Relaxed: this thread got the connection through its mailbox. */
+    uint32_t listener = atomic_load_explicit(&connection->seen.listener, memory_order_relaxed);
+    enum tls_mode mode = net->listeners[listener].tls;
+    connection->tls = NULL;
+    if (mode == TLS_OFF)
+        return true;
+    connection->tls = tls_link_create(net->tls, connection->fd, mode, worker->block);
+    if (connection->tls)
+        handshakes_begin(&worker->handshakes, connection->tls, connection);
+    return connection->tls != NULL;
+}
+
+static void close_tls(struct connection *connection)
+{
+    if (!connection->tls)
+        return;
+    handshakes_end(connection->tls);
+    tls_link_destroy(connection->tls);
+    connection->tls = NULL;
+}
+
 bool connection_open(struct connection *connection)
 {
     session_init(&connection->session);
@@ -309,6 +416,8 @@ bool connection_open(struct connection *connection)
     connection->after = PROTOCOL_READ;
     connection->peer_gone = connection->yielded = false;
     connection->pass = 0;
+    if (!open_tls(connection))
+        return false;
     event_assign(&connection->event, connection->worker->base, connection->fd, EV_READ | EV_PERSIST, on_event,
                  connection);
     if (event_add(&connection->event, NULL) != 0)
@@ -347,6 +456,7 @@ void connection_close(struct connection *connection)
     output_drop(connection);
     connection->input.begin = connection->input.end;
     input_settle(connection);
+    close_tls(connection);
     if (!connection->peer_gone)
         say_goodbye(connection);
     close(connection->fd);

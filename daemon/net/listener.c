@@ -135,12 +135,15 @@ static void dispatch(struct listener *listener, int fd, const struct sockaddr_st
 }
 
 /* At -c: says so and closes, as memcached's maxconns_fast does. What the client already sent is read first,
- * for closing over unread bytes would reset the connection and lose the line. */
-static void turn_away(struct net *net, int fd)
+ * for closing over unread bytes would reset the connection and lose the line. Before a handshake there is no
+ * way to say anything that a client of TLS would understand. */
+static void turn_away(const struct listener *listener, int fd)
 {
     char scratch[4096];
-    metrics_add(net->block, METRIC_rejected_connections, 1);
-    ssize_t ignored = send(fd, FULL_TEXT, sizeof FULL_TEXT - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t ignored = 0;
+    metrics_add(listener->net->block, METRIC_rejected_connections, 1);
+    if (listener->tls == TLS_OFF)
+        ignored = send(fd, FULL_TEXT, sizeof FULL_TEXT - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(fd, SHUT_WR);
     ignored = recv(fd, scratch, sizeof scratch, MSG_DONTWAIT);
     (void)ignored;
@@ -163,7 +166,7 @@ static enum accepted accept_one(struct listener *listener, bool full)
     if (fd < 0)
         return passing(errno) ? ACCEPT_FAILED : ACCEPT_STARVED;
     if (full)
-        turn_away(listener->net, fd);
+        turn_away(listener, fd);
     else
         dispatch(listener, fd, &address);
     return ACCEPTED;

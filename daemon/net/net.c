@@ -25,6 +25,10 @@ static void probe(void *context, struct metrics_snapshot *snapshot)
         atomic_load_explicit(&net->connection_count, memory_order_relaxed);
     snapshot->value[METRIC_max_connections] = net->table.capacity;
     snapshot->value[METRIC_accepting_conns] = net_accepting(net);
+    if (!net->tls)
+        return;
+    snapshot->value[METRIC_time_since_server_cert_refresh] = tls_age_s(net->tls);
+    snapshot->value[METRIC_server_cert_not_after] = tls_expiry_s(net->tls);
 }
 
 bool net_accepting(const struct net *net)
@@ -62,6 +66,15 @@ uint16_t net_port(const struct net *net)
     return 0;
 }
 
+bool net_refresh_certificates(void *context, char *error, size_t error_size)
+{
+    struct net *net = context;
+    if (net->tls)
+        return tls_refresh(net->tls, error, error_size);
+    snprintf(error, error_size, "Error TLS not enabled");
+    return false;
+}
+
 /* ---- life ---- */
 
 static bool set_up(struct net *net, char *error, size_t error_size)
@@ -82,6 +95,11 @@ static bool set_up(struct net *net, char *error, size_t error_size)
         return false;
     }
     memset(net->workers, 0, net->worker_count * sizeof *net->workers);
+    if (settings_on(net->settings, enable_ssl)) {
+        net->tls = tls_create(net->settings, error, error_size);
+        if (!net->tls)
+            return false;
+    }
     return listener_open_all(net, error, error_size);
 }
 
@@ -89,6 +107,7 @@ static void tear_down(struct net *net)
 {
     listener_close_all(net);
     table_fini(&net->table);
+    tls_destroy(net->tls);
     if (net->wake_fd >= 0)
         close(net->wake_fd);
     if (net->signal_fd >= 0)

@@ -8,6 +8,7 @@
 #define VITRINE_NET_NET_PRIV_H
 
 #include "base/lock.h"
+#include "net/handshakes_priv.h"
 #include "net/net.h"
 #include "net/pool_priv.h"
 
@@ -65,6 +66,7 @@ struct connection {
     struct session session;
     struct input input;
     struct output_block *output; /* owned; only while a reply could not be sent whole */
+    struct tls_link *tls;        /* owned; NULL: plain text */
     struct event event;
     int fd;
     short watched;             /* EV_READ or EV_WRITE */
@@ -99,6 +101,8 @@ struct worker {
     char *input;                 /* one block, borrowed by each turn whose connection holds none */
     struct output_block *output; /* likewise; always empty between turns */
     struct connection_list all, again;
+    struct handshakes handshakes;
+    char *gather; /* of ssl_wbuf_size: where pieces of a reply become one TLS record; NULL without TLS */
     uint64_t pass;
     uint64_t turn_begin_ns, awake_ns; /* of this turn; of this pass */
     bool awake;                       /* online in the store */
@@ -127,6 +131,7 @@ struct listener {
     struct net *net;
     int fd;
     int family;
+    enum tls_mode tls;
     char name[LISTENER_NAME_SIZE]; /* "127.0.0.1:11211", "[::1]:11211", "unix:/path" */
     struct event event;
 };
@@ -139,6 +144,7 @@ struct net {
     struct metrics_block *block; /* the main thread's */
     struct protocol *protocol;
     struct store *store;
+    struct tls *tls; /* owned; NULL without -Z */
     struct event_base *base;
     struct event tick, wake, signal, resume;
     int wake_fd, signal_fd;

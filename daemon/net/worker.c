@@ -105,6 +105,13 @@ static void close_idle(struct worker *worker)
     }
 }
 
+/* For a handshake that takes too long. */
+static void close_late(struct connection *connection)
+{
+    worker_awaken(connection->worker);
+    connection_close(connection);
+}
+
 static void on_mail(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
@@ -226,6 +233,17 @@ static void *run(void *context)
     return NULL;
 }
 
+static bool set_up_tls(struct worker *worker)
+{
+    struct settings *settings = worker->net->settings;
+    handshakes_init(&worker->handshakes, worker->base, settings_u64(settings, ssl_handshake_timeout),
+                    close_late);
+    if (!worker->net->tls)
+        return true;
+    worker->gather = malloc(settings_u64(settings, ssl_wbuf_size) << 10);
+    return worker->gather != NULL;
+}
+
 static bool set_up(struct worker *worker)
 {
     struct event_config *config = event_config_new();
@@ -238,7 +256,8 @@ static bool set_up(struct worker *worker)
     worker->block = metrics_block_create(worker->net->metrics);
     worker->input = pool_take(&worker->input_pool);
     worker->output = pool_take(&worker->output_pool);
-    return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output;
+    return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output &&
+           set_up_tls(worker);
 }
 
 static bool launch(struct worker *worker)
@@ -271,6 +290,8 @@ void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
     event_del(&worker->wake_event);
+    handshakes_fini(&worker->handshakes);
+    free(worker->gather);
     event_base_free(worker->base);
     close(worker->wake_fd);
     pool_give(&worker->input_pool, worker->input);

@@ -12,6 +12,7 @@
 #define MEMLIMIT_MIN_MIB     8u
 #define MEMLIMIT_MAX_MIB     1000000000u
 #define CRAWLER_SLEEP_MAX_US 1000000u
+#define REFRESH_ERROR_SIZE   4600u /* a path and what is wrong with it */
 /* Class ids in commands, as memcached numbers them: 1 to 63. */
 #define CLASS_ID_MAX 63
 
@@ -255,6 +256,12 @@ CONTROL(lru_crawler)
 
 CONTROL(refresh_certs)
 {
-    (void)thread, (void)request, (void)key;
-    outcome_say(outcome, RESULT_REFUSED, "Error TLS not enabled");
+    const struct protocol_host *host = &thread->protocol->host;
+    char error[REFRESH_ERROR_SIZE] = "Error TLS not enabled";
+    (void)request, (void)key;
+    if (host->refresh_certificates != NULL && host->refresh_certificates(host->context, error, sizeof error))
+        return;
+    outcome->result = RESULT_REFUSED;
+    buffer_text(&outcome->reply, error);
+    buffer_text(&outcome->reply, "\r\n");
 }

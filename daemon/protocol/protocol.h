@@ -60,6 +60,8 @@ struct protocol_host {
                         void *arg);
     /* For `shutdown` when -A allows it. */
     void (*shutdown)(void *context, bool graceful);
+    /* For `refresh_certs`: reads the certificates again. False with a line in `error`. */
+    bool (*refresh_certificates)(void *context, char *error, size_t error_size);
 };
 
 struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,

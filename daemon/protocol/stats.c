@@ -60,16 +60,28 @@ static void stat_free_segments(struct protocol *protocol, char *out, size_t size
     snprintf(out, size, "%zu", usage.segments_free);
 }
 
+static bool tls_is_on(const struct settings *settings)
+{
+    return settings_on(settings, enable_ssl);
+}
+
+static bool tls_keeps_sessions(const struct settings *settings)
+{
+    return tls_is_on(settings) && settings_on(settings, ssl_session_cache);
+}
+
 struct general_row {
     const char *name;   /* NULL: the metric's */
     enum metric metric; /* NO_METRIC: none */
     void (*text)(struct protocol *protocol, char *out, size_t size);
+    bool (*shown)(const struct settings *settings); /* NULL: always */
 };
 
 static const struct general_row general_rows[] = {
-#define STAT_METRIC(metric)   {NULL, METRIC_##metric, NULL},
-#define STAT_TEXT(name, text) {name, NO_METRIC, text},
-#define STAT_NONE(name)       {name, NO_METRIC, NULL},
+#define STAT_METRIC(metric)    {NULL, METRIC_##metric, NULL, NULL},
+#define STAT_IF(metric, shown) {NULL, METRIC_##metric, NULL, shown},
+#define STAT_TEXT(name, text)  {name, NO_METRIC, text, NULL},
+#define STAT_NONE(name)        {name, NO_METRIC, NULL, NULL},
 #include "protocol/general.def"
 };
 #define GENERAL_ROW_COUNT (sizeof general_rows / sizeof *general_rows)
@@ -89,6 +101,8 @@ static void say_metric(const struct stats_writer *writer, enum metric id, uint64
 static void say_general_row(const struct stats_writer *writer, const struct general_row *row,
                             const struct metrics_snapshot *snapshot)
 {
+    if (row->shown != NULL && !row->shown(writer->protocol->settings))
+        return;
     if (row->metric != NO_METRIC) {
         say_metric(writer, row->metric, snapshot->value[row->metric]);
         return;
