@@ -66,7 +66,15 @@ ASSETS := build/web/assets.c
 .PHONY: all
 all: $(BINARY) ## build/vitrine (the default)
 
-$(BUILD)/obj/%.o: %.c
+# The libraries, by pkg-config's names: asked for once, so that a missing one is told in a line.
+PACKAGES := libevent_core libevent_pthreads openssl libmicrohttpd jansson libxxhash zlib
+$(BUILD)/libraries-found: Makefile
+	@for package in $(PACKAGES); do pkg-config --exists $$package || missing="$$missing $$package"; done; \
+	    [ -z "$$missing" ] || { echo "make: not installed:$$missing; run tools/install-deps.sh" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@touch $@
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/libraries-found
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 

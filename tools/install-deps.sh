@@ -3,7 +3,7 @@
 # clients (`make matrix`): on Debian and its descendants, as root. Where nothing is missing it does nothing and needs no rights.
 set -eu
 
-BUILD='gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
+BUILD='gcc libc6-dev make pkg-config libevent-dev libssl-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
 TESTS='check curl libsubunit-dev python3 clang clang-format cppcheck shellcheck procps util-linux'
 SERVERS='memcached prometheus'
 CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools chromium'
