@@ -74,8 +74,10 @@ static enum step run_plain(struct run *run, const struct request *request)
 
 static enum step run_request(struct run *run, const struct request *request)
 {
-    if (request->close)
+    if (request->close) {
+        metrics_add(run->thread->block, METRIC_other_protocols, 1);
         return STEP_CLOSE;
+    }
     uint8_t class = command_rows[request->command].class;
     if (request->refusal == RESULT_OK && (class == CLASS_KEYS || class == CLASS_TOUCH_KEYS))
         return run_keys(run, request);

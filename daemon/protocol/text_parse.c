@@ -316,11 +316,17 @@ static bool line_is_http(const struct line *line)
            (line->end - last > 5 && memcmp(last + 1, "HTTP/", 5) == 0);
 }
 
+/* A client of TLS at a port without it: it waits for what never comes, unless it is closed. */
+static bool line_is_tls(const char *data, const char *end)
+{
+    return end - data >= 2 && data[0] == 0x16 && data[1] == 0x03; /* a record of a handshake */
+}
+
 static enum parse_status parse_class_unknown(struct parser *parser, const struct line *line,
                                              struct request *request)
 {
     (void)parser;
-    request->close = line_is_http(line);
+    request->close = line_is_http(line) || line_is_tls(line->data, line->end);
     request->noreply = line_says_noreply(line);
     bool too_short = line->next - line->data < (ptrdiff_t)LINE_SIZE_MIN;
     return refuse(request, too_short ? RESULT_BAD_FORMAT : RESULT_UNKNOWN);
@@ -377,10 +383,19 @@ static enum parse_status parse_long_keys(struct parser *parser, enum command com
     return request_close(parser, request, parse_open_keys(parser, words, parser->end, request));
 }
 
+static enum parse_status parse_tls(struct parser *parser)
+{
+    struct request *request = request_open(parser, COMMAND_unknown, parser->end);
+    request->close = true;
+    return request_close(parser, request, PARSE_DONE);
+}
+
 /* The input ends within a line. */
 static enum parse_status parse_open_line(struct parser *parser)
 {
     size_t size = (size_t)(parser->end - parser->at);
+    if (line_is_tls(parser->at, parser->end))
+        return parse_tls(parser);
     if (size <= LINE_SIZE_MAX && size < parser->capacity)
         return PARSE_MORE;
     const char *word_end = space_find(parser->at, parser->end);

@@ -85,6 +85,10 @@ static const struct exchange exchanges[] = {
     {"POST / HTTP/1.1\r\nversion\r\n", "", true},
     {"GET /x\r\nversion\r\n", "", true},
     {"bogus HTTP/1.0\r\nversion\r\n", "", true},
+    /* TLS where there is none: its first record may have a line's end in it or not */
+    {"\x16\x03\x01\x02", "", true},
+    {"\x16\x03\x01\nversion\r\n", "", true},
+    {"\x16", "", false},
     {"host: here\r\nversion\r\n", "", true},
 };
 
