@@ -45,7 +45,7 @@ static void record_hit_band(struct protocol_thread *thread, const struct request
         metrics_band_add(block, band, BAND_delete_hits, 1);
         return;
     case CLASS_DELTA:
-        band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + outcome->digit_count);
+        band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + outcome->number.size);
         metrics_band_add(block, band, request->command == COMMAND_incr ? BAND_incr_hits : BAND_decr_hits, 1);
         return;
     default:

@@ -33,7 +33,10 @@ void execute_store(struct protocol_thread *thread, const struct request *request
                                 .mode = (enum store_mode)command_rows[request->command].mode,
                                 /* No item has CAS 0. */
                                 .cas = request->cas_hidden ? 0 : request->number};
-    outcome->result = joined(write.mode, store_write(thread->store, &write, NULL));
+    struct store_written written;
+    outcome->result = joined(write.mode, store_write(thread->store, &write, &written));
+    if (outcome->result == RESULT_STORED)
+        outcome->cas = written.cas;
 }
 
 void execute_refused_store(struct protocol_thread *thread, const struct request *request,
@@ -58,9 +61,11 @@ void execute_delete(struct protocol_thread *thread, const struct request *reques
 void execute_arithmetic(struct protocol_thread *thread, const struct request *request,
                         const struct store_key *key, struct outcome *outcome)
 {
-    bool decrement = command_rows[request->command].mode == MODE_DECREMENT;
-    outcome->result = store_arithmetic(thread->store, key, request->number, decrement, outcome->digits,
-                                       &outcome->digit_count);
+    struct store_delta delta = {.key = *key,
+                                .delta = request->number,
+                                .decrement = command_rows[request->command].mode == MODE_DECREMENT};
+    outcome->result = store_arithmetic(thread->store, &delta, &outcome->number);
+    outcome->cas = outcome->number.cas;
     if (outcome->result == RESULT_MISS)
         outcome->result = RESULT_NOT_FOUND;
     else if (outcome->result == RESULT_NO_MEMORY || outcome->result == RESULT_TOO_LARGE)

@@ -107,8 +107,7 @@ struct outcome {
     enum store_miss miss;   /* of a retrieval's MISS */
     const char *text;       /* the line to say in place of the result's own; NULL: the result's */
     struct store_view view; /* of a retrieval's or a touch's hit */
-    char digits[NUMBER_TEXT_MAX];
-    size_t digit_count;  /* of an arithmetic HIT */
+    struct store_number number; /* of an arithmetic HIT or STORED; its size is 0 otherwise */
     uint64_t cas;        /* of what was written; 0: nothing was */
     struct buffer reply; /* a long reply in place of a line; owned */
     bool close;          /* close the connection, without a reply */

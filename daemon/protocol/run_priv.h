@@ -39,7 +39,7 @@ static inline struct outcome *outcome_open(struct protocol_thread *thread)
     struct outcome *outcome = &thread->outcome;
     outcome->result = RESULT_OK;
     outcome->text = NULL;
-    outcome->digit_count = 0;
+    outcome->number.size = 0;
     outcome->cas = 0;
     outcome->close = false;
     return outcome;

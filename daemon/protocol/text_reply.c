@@ -14,8 +14,8 @@ void text_reply(struct output *output, const struct request *request, const stru
     (void)key;
     if (request->noreply)
         return;
-    if (outcome->digit_count > 0 && outcome->result == RESULT_HIT) {
-        output_append(output, outcome->digits, outcome->digit_count);
+    if (outcome->number.size > 0 && outcome->result == RESULT_HIT) {
+        output_append(output, outcome->number.text, outcome->number.size);
     } else {
         const char *text = outcome->text != NULL ? outcome->text : result_text(outcome->result);
         output_append(output, text, strlen(text));

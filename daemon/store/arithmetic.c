@@ -22,64 +22,113 @@ static bool value_number(const struct store_view *view, uint64_t *number)
     return number_parse_u64(text + start, end - start, number);
 }
 
-struct arithmetic {
-    uint64_t delta;
-    bool decrement;
-};
-
-static uint64_t arithmetic_apply(const struct arithmetic *arithmetic, uint64_t number)
+static uint64_t delta_apply(const struct store_delta *delta, uint64_t number)
 {
-    if (!arithmetic->decrement)
-        return number + arithmetic->delta;
-    return number > arithmetic->delta ? number - arithmetic->delta : 0;
+    if (!delta->decrement)
+        return number + delta->delta;
+    return number > delta->delta ? number - delta->delta : 0;
 }
 
-/* One try: STORED, NON_NUMERIC, NO_MEMORY, NOT_FOUND, or MISS when the item changed under it. */
-static enum result arithmetic_once(struct store_thread *thread, const struct store_key *key,
-                                   const struct arithmetic *arithmetic, char *text, size_t *size)
+/* HIT when the delta may be applied to the item, with its *number. */
+static enum result delta_check(const struct store_delta *delta, const struct item *item,
+                               const struct store_view *view, uint64_t *number)
+{
+    if ((item_flags(item) & ITEM_LARGE) || view->size == 0)
+        return RESULT_NON_NUMERIC;
+    if (delta->cas != 0 && delta->cas != view->cas)
+        return RESULT_EXISTS;
+    return value_number(view, number) ? RESULT_HIT : RESULT_NON_NUMERIC;
+}
+
+static void number_set(struct store_number *number, uint64_t value)
+{
+    number->value = value;
+    number->size = number_format_u64(number->text, value);
+}
+
+/* STORED, NO_MEMORY, or MISS when another client has created it meanwhile. */
+static enum result delta_create(struct store_thread *thread, const struct store_delta *delta,
+                                struct store_number *number)
+{
+    struct pending pending;
+    number_set(number, delta->initial);
+    struct store_write write = {.key = delta->key,
+                                .value = number->text,
+                                .size = number->size,
+                                .expiry_s = delta->create_expiry_s,
+                                .mode = STORE_ADD,
+                                .cas_new = delta->cas_new,
+                                .cas_chosen = delta->cas_chosen,
+                                .key_binary = delta->key_binary};
+    enum result result = write_new(thread, &write, 0, &pending);
+    if (result != RESULT_STORED)
+        return result == RESULT_NOT_STORED ? RESULT_MISS : result;
+    number->cas = pending_cas(&pending);
+    number->expiry_s = delta->create_expiry_s;
+    number->expiry_before_s = STORE_NEVER_S;
+    return RESULT_STORED;
+}
+
+static enum result delta_publish(struct store_thread *thread, struct pending *pending,
+                                 struct condition *condition, struct store_number *number)
+{
+    struct value_source source = {.data = number->text, .size = number->size, .data_first = true};
+    if (!write_prepare(thread, pending))
+        return RESULT_NO_MEMORY;
+    write_fill(thread, pending, &source);
+    enum result result = write_publish(thread, pending, condition);
+    number->cas = pending_cas(pending);
+    return result == RESULT_STORED ? RESULT_HIT : result;
+}
+
+/* To the number that was found: HIT, NON_NUMERIC, EXISTS, NO_MEMORY, or MISS when it changed meanwhile. */
+static enum result delta_add(struct store_thread *thread, const struct store_delta *delta,
+                             const struct found *found, struct store_number *number)
 {
     struct store *store = thread->store;
-    struct found found;
     struct store_view old;
-    uint32_t now_s = clock_s();
-    if (!index_find(store, key, &found) || !item_alive(store, found.item, now_s))
-        return RESULT_NOT_FOUND;
-    view_fill(store, &old, found.item, now_s);
-    uint64_t number;
-    if ((item_flags(found.item) & ITEM_LARGE) || !value_number(&old, &number))
-        return RESULT_NON_NUMERIC;
-    *size = number_format_u64(text, arithmetic_apply(arithmetic, number));
-    bool fits = *size <= old.size;
-    struct pending pending = {.key = *key,
-                              .value_size = fits ? old.size : *size,
+    uint64_t value;
+    view_fill(store, &old, found->item, found->value, clock_s());
+    enum result result = delta_check(delta, found->item, &old, &value);
+    if (result != RESULT_HIT)
+        return result;
+    number_set(number, delta_apply(delta, value));
+    number->expiry_before_s = old.expiry_s;
+    number->expiry_s = delta->touch ? delta->expiry_s : old.expiry_s;
+    bool fits = number->size <= old.size;
+    struct pending pending = {.key = delta->key,
+                              .value_size = fits ? old.size : number->size,
                               .flags = old.flags,
-                              .expiry_s = old.expiry_s,
-                              .pool = write_pool(store, key, &found)};
+                              .expiry_s = number->expiry_s,
+                              .pool = write_pool(store, &delta->key, found),
+                              .traits = write_traits(delta->cas_chosen, old.key_binary),
+                              .cas = delta->cas_new};
     /* memcached writes over the old digits where the new ones fit, and counts no item: so do we. */
     struct condition condition = {.exact = true,
-                                  .keep_expiry = true,
-                                  .location = slot_location(found.value),
-                                  .cas = old.cas,
-                                  .same_item = fits};
-    write_note_found(thread, &pending, &found);
-    if (!write_prepare(thread, &pending))
-        return RESULT_NO_MEMORY;
-    write_fill(thread, &pending, &(struct value_source){.data = text, .size = *size, .data_first = true});
-    return write_publish(thread, &pending, &condition);
+                                  .keep_expiry = !delta->touch,
+                                  .location = slot_location(found->value),
+                                  .seq = item_seq(found->item),
+                                  .same_item = fits,
+                                  .marks_kept = fits ? SLOT_MARKS : 0};
+    write_note_found(thread, &pending, found);
+    return delta_publish(thread, &pending, &condition, number);
 }
 
-enum result store_arithmetic(struct store_thread *thread, const struct store_key *key, uint64_t delta,
-                             bool decrement, char text[20], size_t *size)
+enum result store_arithmetic(struct store_thread *thread, const struct store_delta *delta,
+                             struct store_number *number)
 {
-    struct arithmetic arithmetic = {delta, decrement};
-    enum result result;
-    flush_poll(thread->store, clock_s());
-    do
-        result = arithmetic_once(thread, key, &arithmetic, text, size);
-    while (result == RESULT_MISS);
-    if (result == RESULT_NO_MEMORY)
-        metrics_add(thread->block, METRIC_store_no_memory, 1);
-    if (result == RESULT_STORED)
-        return RESULT_HIT;
-    return result == RESULT_NOT_FOUND ? RESULT_MISS : result;
+    struct store *store = thread->store;
+    flush_poll(store, clock_s());
+    for (;;) {
+        struct found found;
+        bool there = index_find(store, &delta->key, &found) && item_alive(store, found.item, clock_s());
+        if (!there && !delta->create)
+            return RESULT_MISS;
+        enum result result =
+            there ? delta_add(thread, delta, &found, number) : delta_create(thread, delta, number);
+        if (result == RESULT_NO_MEMORY)
+            metrics_add(thread->block, METRIC_store_no_memory, 1);
+        if (result != RESULT_MISS)
+            return result;
+    }
 }

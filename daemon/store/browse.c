@@ -86,7 +86,7 @@ uint64_t store_browse(struct store_thread *thread, uint64_t cursor, unsigned ite
             const struct item *item = item_at(store, slot_location(thread->visit[s]));
             if (!item_alive(store, item, now_s))
                 continue;
-            view_fill(store, &view, item, now_s);
+            view_fill(store, &view, item, thread->visit[s], now_s);
             visit(context, &view);
             visited++;
         }

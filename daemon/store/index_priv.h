@@ -5,8 +5,8 @@
  * table.
  *
  *   word   version and lock 32 (a bucket's; 0 in an overflow bucket) | overflow bucket 32 (0: none)
- *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | spare 5 | segment 24 | offset/8 17
- *   ghost  tag 12 |   0    |   1     |   0     |  0     | reason 3 at bit 43 | hash 41
+ *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | stale 1 | won 1 | spare 3 | segment 24 | offset/8
+ * 17 ghost  tag 12 |   0    |   1     |   0     |  0     | reason 3 at bit 43 | hash 41
  *
  * Readers take no lock. A hit is believed as it is: loading the slot is the moment at which the lookup takes
  * place, and the item behind it cannot go while the reader is online. A miss is believed only when neither
@@ -32,6 +32,9 @@
 #define SLOT_GHOST         (1ull << 49)
 #define SLOT_LINES_SHIFT   47u
 #define SLOT_USED          (1ull << 46)
+#define SLOT_STALE         (1ull << 45) /* the item was invalidated: the next that asks is to renew it */
+#define SLOT_WON           (1ull << 44) /* somebody was told to renew it */
+#define SLOT_MARKS         (SLOT_STALE | SLOT_WON)
 #define GHOST_REASON_SHIFT 43u
 #define GHOST_HASH_MASK    ((1ull << 41) - 1)
 

@@ -7,7 +7,7 @@
  *   0  shape   key size 8 | value size 20 | write sequence, high 4
  *   4  sequence, low 32: with the high bits the item's CAS and its age for flush_all
  *   8  state   last access 24 (seconds) | flags 8
- *  12  [expiry 4] [client flags 4] key value
+ *  12  [expiry 4] [explicit CAS 8] [client flags 4] key value
  *
  * A CHUNK holds part of a large value: its key is the 8-byte hash of the item it belongs to. A LARGE item's
  * value is struct large: where the chunks are. Thread-safety: pure; see the atomics. */
@@ -31,7 +31,9 @@ enum item_flag {
     ITEM_CFLAGS = 2, /* has client flags */
     ITEM_LARGE = 4,
     ITEM_CHUNK = 8,
-    ITEM_FETCHED = 16 /* read since it was stored; the only flag that changes */
+    ITEM_FETCHED = 16, /* read since it was stored; the only flag that changes */
+    ITEM_CAS = 32,     /* has a CAS of the client's choice instead of its sequence */
+    ITEM_BINARY = 64   /* its key was given in base64, and is shown so */
 };
 
 struct item {
@@ -92,7 +94,8 @@ static inline unsigned item_flags(const struct item *item)
 
 static inline size_t item_head_size(unsigned flags)
 {
-    return ITEM_HEADER_SIZE + ((flags & ITEM_EXP) ? 4u : 0u) + ((flags & ITEM_CFLAGS) ? 4u : 0u);
+    return ITEM_HEADER_SIZE + ((flags & ITEM_EXP) ? 4u : 0u) + ((flags & ITEM_CFLAGS) ? 4u : 0u) +
+           ((flags & ITEM_CAS) ? 8u : 0u);
 }
 
 static inline char *item_key(const struct item *item)
@@ -129,6 +132,21 @@ static inline uint32_t item_client_flags(const struct item *item)
     if (layout & ITEM_CFLAGS)
         memcpy(&flags, (const char *)item + item_head_size(layout) - 4, 4);
     return flags;
+}
+
+static inline char *item_cas_word(const struct item *item, unsigned layout)
+{
+    return (char *)(uintptr_t)item + item_head_size(layout & ITEM_EXP);
+}
+
+static inline uint64_t item_cas(const struct item *item)
+{
+    unsigned layout = item_flags(item);
+    uint64_t cas;
+    if (__builtin_expect((layout & ITEM_CAS) == 0, 1))
+        return item_seq(item);
+    memcpy(&cas, item_cas_word(item, layout), sizeof cas);
+    return cas;
 }
 
 static inline struct large *item_large(const struct item *item)

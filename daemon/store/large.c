@@ -15,7 +15,7 @@
 #define DESCRIPTOR_SHARE 2u
 #define CHUNK_HEAD_SIZE  24u /* header, an unused word, the hash of the item: the bytes then lie 8-aligned */
 #define CHUNK_KEY_SIZE   8u
-#define HEAD_SIZE_MAX    (ITEM_HEADER_SIZE + 8u + STORE_KEY_SIZE_MAX)
+#define HEAD_SIZE_MAX    (ITEM_HEADER_SIZE + 16u + STORE_KEY_SIZE_MAX)
 
 static size_t chunk_size_min(const struct store *store)
 {
@@ -110,6 +110,19 @@ void large_fill(struct store_thread *thread, struct pending *pending, const stru
         atomic_store_explicit(&large->chunk[i], chunk, memory_order_relaxed);
     }
     ASSERT(offset == pending->value_size);
+}
+
+void large_share(const struct store *store, struct item *copy, const struct item *item)
+{
+    const struct large *from = item_large(item);
+    struct large *to = item_large(copy);
+    to->size = from->size;
+    to->count = from->count;
+    for (uint64_t i = 0; i < from->count; i++) {
+        uint64_t chunk = atomic_load_explicit(&from->chunk[i], memory_order_relaxed);
+        atomic_store_explicit(&to->chunk[i], chunk, memory_order_relaxed);
+        segment_raise_expiry(segment_of(store, chunk & LOCATION_MASK), item_expiry_s(copy));
+    }
 }
 
 void large_release(struct store_thread *thread, struct pending *pending)

@@ -43,7 +43,7 @@ static enum store_miss bury(struct store_thread *thread, uint64_t hash, const st
 }
 
 /* Every miss has exactly one reason: that of the dead item, of the ghost, or that there is no trace. */
-static enum store_miss explain_miss(struct store_thread *thread, uint64_t hash, const struct found *found)
+enum store_miss miss_explain(struct store_thread *thread, uint64_t hash, const struct found *found)
 {
     static const enum metric counter[] = {
         [STORE_MISS_NEVER_SEEN] = METRIC_miss_never_seen, [STORE_MISS_EXPIRED] = METRIC_miss_expired,
@@ -68,13 +68,13 @@ enum result store_get(struct store_thread *thread, const struct store_key *key, 
     flush_poll(store, now_s);
     bool there = find_at_home(store, key, &found) || index_find(store, key, &found);
     if (__builtin_expect(there && item_alive(store, found.item, now_s), 1)) {
-        view_set(store, view, found.item, now_s);
+        view_set(store, view, found.item, found.value, now_s);
         PERTURB(GET_FOUND);
         slot_count_access(found.slot, found.value);
         item_note_read(found.item, now_s);
         return RESULT_HIT;
     }
-    enum store_miss reason = explain_miss(thread, key->hash, &found);
+    enum store_miss reason = miss_explain(thread, key->hash, &found);
     if (miss)
         *miss = reason;
     return RESULT_MISS;
@@ -88,6 +88,6 @@ enum result store_peek(struct store_thread *thread, const struct store_key *key,
     flush_poll(store, now_s);
     if (!index_find(store, key, &found) || !item_alive(store, found.item, now_s))
         return RESULT_MISS;
-    view_fill(store, view, found.item, now_s);
+    view_fill(store, view, found.item, found.value, now_s);
     return RESULT_HIT;
 }

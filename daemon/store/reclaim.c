@@ -92,7 +92,7 @@ static struct item *drain_reserve(struct drain *drain, const struct record *reco
 /* Copies a record; its atomic words as atomics, since readers and touch may write them meanwhile. */
 static void record_copy(struct item *copy, const struct item *item)
 {
-    size_t size = item_head_size(item_flags(item) & ~(unsigned)ITEM_CFLAGS);
+    size_t size = item_head_size(item_flags(item) & ITEM_EXP);
     copy->shape = item->shape;
     copy->seq_low = item->seq_low;
     atomic_store_explicit(&copy->state, item_state(item), memory_order_relaxed);
@@ -130,12 +130,13 @@ static void move(struct drain *drain, _Atomic uint64_t *slot, const struct recor
                  uint64_t location)
 {
     size_t size = item_record_size(copy);
-    unsigned freq = slot_freq(slot_load(slot));
+    uint64_t before = slot_load(slot), marks = before & SLOT_MARKS;
+    unsigned freq = slot_freq(before);
     record_refresh(copy, record->item);
     segment_raise_expiry(segment_of(drain->store, location), item_expiry_s(copy));
     segment_count_live(segment_of(drain->store, location), (int64_t)size, 1);
     segment_count_live(segment_of(drain->store, record->location), -(int64_t)size, -1);
-    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, freq)));
+    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, freq)) | marks);
 }
 
 /* ---- items ---- */

@@ -13,6 +13,7 @@
 #ifndef VITRINE_STORE_STORE_H
 #define VITRINE_STORE_STORE_H
 
+#include "base/number.h"
 #include "base/result.h"
 #include "metrics/metrics.h"
 
@@ -94,6 +95,9 @@ struct store_view {
     size_t size;       /* of the value */
     const char *value; /* all of it, or NULL when it lies in several chunks */
     bool fetched;      /* read at least once since it was stored */
+    bool stale;        /* invalidated, and to be renewed */
+    bool won;          /* somebody was told to renew it */
+    bool key_binary;   /* its key was given in base64 */
     unsigned band;     /* metrics_band_of its whole size */
     const void *item;  /* the store's own, as is `store` */
     const struct store *store;
@@ -108,6 +112,29 @@ enum result store_peek(struct store_thread *thread, const struct store_key *key,
  * copied for it (it had no expiry) and memory is full, which with eviction it never is. */
 enum result store_touch(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
                         struct store_view *view);
+
+/* A lookup that may also have the item made or renewed, by one client only: a lease. */
+struct store_fetch {
+    bool silent;              /* leaves no trace: neither recency nor frequency, nor that it was read */
+    bool vivify;              /* a miss puts an empty item there, which its maker is to fill */
+    bool key_binary;          /* of the one made */
+    bool cas_chosen;          /* it gets cas_new */
+    uint32_t vivify_expiry_s; /* its expiry */
+    uint64_t cas_new;
+    uint32_t recache_s; /* an item that expires before this second is to be renewed; 0: whatever it does */
+    bool touch;         /* a hit gets a new expiry */
+    uint32_t expiry_s;
+};
+struct store_lease {
+    bool win;                 /* the caller is to store a new value, and nobody else was told so */
+    bool created;             /* the item is the empty one that vivify made */
+    uint32_t expiry_before_s; /* of the hit, before it was touched */
+};
+/* HIT, MISS or NO_MEMORY (as store_touch's). view->won tells of a lease given out before this call, and
+ * view->fetched and access_s of what was before. A stale item is leased to the first that fetches it. */
+enum result store_fetch(struct store_thread *thread, const struct store_key *key,
+                        const struct store_fetch *fetch, struct store_view *view, struct store_lease *lease,
+                        enum store_miss *miss);
 
 /* The contiguous bytes of the value from `offset` on: returns their size, 0 at the end. */
 size_t store_view_part(const struct store_view *view, size_t offset, const char **data);
@@ -128,11 +155,23 @@ struct store_write {
     uint32_t flags;
     uint32_t expiry_s;
     enum store_mode mode;
-    uint64_t cas; /* STORE_CAS: the one it must have */
+    uint64_t cas; /* the one it must have: always for STORE_CAS, which no 0 satisfies; for all but ADD when
+                     not 0 and there is an item */
+    uint64_t cas_new; /* with cas_chosen: its CAS from now on, instead of the next of the sequence */
+    bool cas_chosen;
+    bool stale_allowed; /* STORE_CAS: a cas older than the item's is stored too, as stale, with the old expiry
+                         */
+    bool create;        /* APPEND, PREPEND: a miss is stored like an ADD */
+    bool key_binary;    /* the key came in base64 */
 };
-/* STORED, NOT_STORED, EXISTS, NOT_FOUND, TOO_LARGE or NO_MEMORY. On STORED *cas (may be NULL) is the new one.
+struct store_written {
+    uint64_t cas;
+    size_t size; /* of the whole value */
+};
+/* STORED, NOT_STORED, EXISTS, NOT_FOUND, TOO_LARGE or NO_MEMORY. *written (may be NULL) is set on STORED.
  * A failed STORE_SET (too large, no memory) removes the old value, as memcached does. */
-enum result store_write(struct store_thread *thread, const struct store_write *write, uint64_t *cas);
+enum result store_write(struct store_thread *thread, const struct store_write *write,
+                        struct store_written *written);
 
 /* Would a value of this size with this key be TOO_LARGE? Asked before its body is read. */
 bool store_fits(const struct store *store, size_t key_size, size_t value_size);
@@ -140,11 +179,46 @@ bool store_fits(const struct store *store, size_t key_size, size_t value_size);
 /* DELETED or NOT_FOUND; EXISTS when `cas` is not 0 and differs. */
 enum result store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas);
 
-/* HIT, MISS, NON_NUMERIC, TOO_LARGE or NO_MEMORY. `text` gets the digits of the new value, *size their count.
- * incr wraps at 2^64; decr stops at 0 and pads the stored value with spaces to its old length, as memcached
- * does. */
-enum result store_arithmetic(struct store_thread *thread, const struct store_key *key, uint64_t delta,
-                             bool decrement, char text[20], size_t *size);
+/* Removal in its milder forms: the item stays, but is told apart from a good one. */
+struct store_invalidation {
+    struct store_key key;
+    bool stale; /* it gets a new CAS and is leased to the next that fetches it */
+    bool clear; /* its value is empty from now on, and `flags` are the client's; with neither it is deleted */
+    uint32_t flags;
+    bool touch; /* it gets a new expiry; what is cleared always gets one */
+    uint32_t expiry_s;
+    bool cas_given; /* it must have this CAS */
+    uint64_t cas;
+    bool cas_chosen; /* its CAS from now on */
+    uint64_t cas_new;
+};
+/* DELETED (deleted or cleared), OK (only marked stale), NOT_FOUND, EXISTS or NO_MEMORY. */
+enum result store_invalidate(struct store_thread *thread, const struct store_invalidation *invalidation);
+
+struct store_delta {
+    struct store_key key;
+    uint64_t delta;
+    bool decrement;
+    uint64_t cas; /* the one it must have; 0: any */
+    uint64_t cas_new;
+    bool cas_chosen; /* its CAS from now on is cas_new */
+    bool create;     /* a miss stores `initial` */
+    bool touch;      /* a hit gets the expiry `expiry_s` */
+    bool key_binary; /* of the one created */
+    uint64_t initial;
+    uint32_t create_expiry_s, expiry_s;
+};
+struct store_number {
+    char text[NUMBER_TEXT_MAX]; /* the digits */
+    size_t size;                /* their count */
+    uint64_t value, cas;
+    uint32_t expiry_s, expiry_before_s;
+};
+/* HIT, STORED (created), MISS, EXISTS, NON_NUMERIC or NO_MEMORY; *number is set on the first two. An
+ * increment wraps at 2^64; a decrement stops at 0 and pads the stored value with spaces to its old length, as
+ * memcached does. Of clients that create a number at once, one does, and the others' deltas count. */
+enum result store_arithmetic(struct store_thread *thread, const struct store_delta *delta,
+                             struct store_number *number);
 
 /* Everything stored before the coarse second `at_s` is gone from then on; at once when at_s <= clock_s().
  * O(1). */

@@ -238,11 +238,14 @@ void recycle_pass(struct store_thread *thread);
 
 /* ---- read.c ---- */
 void item_note_access(struct item *item, uint32_t now_s);
+/* A lookup that came upon nothing alive: clears away what is dead and counts why it missed. */
+enum store_miss miss_explain(struct store_thread *thread, uint64_t hash, const struct found *found);
 
 /* ---- view.c ---- */
 /* The size and value of a LARGE item. */
 void view_set_large(struct store_view *view);
-void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s);
+void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint64_t slot,
+               uint32_t now_s);
 /* Copies value[offset..offset + size) of the view. */
 void view_copy(const struct store_view *view, size_t offset, char *out, size_t size);
 

@@ -29,7 +29,7 @@ static bool expiry_fits(const struct store *store, const struct item *item, uint
 
 /* HIT when done, NOT_STORED when it must be copied, MISS when it is not there. */
 static enum result touch_in_place(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
-                                  struct store_view *view)
+                                  bool access, struct store_view *view)
 {
     struct store *store = thread->store;
     uint32_t now_s = clock_s();
@@ -42,7 +42,9 @@ static enum result touch_in_place(struct store_thread *thread, const struct stor
         result = expiry_fits(store, item, slot_location(value), expiry_s) ? RESULT_HIT : RESULT_NOT_STORED;
     if (result == RESULT_HIT) {
         expiry_set(store, item, slot_location(value), expiry_s);
-        view_fill(store, view, item, now_s);
+        view_fill(store, view, item, value, now_s);
+    }
+    if (result == RESULT_HIT && access) {
         slot_count_access(slot, value);
         item_note_access(item, now_s);
     }
@@ -52,35 +54,52 @@ static enum result touch_in_place(struct store_thread *thread, const struct stor
 
 /* STORED when the item lies in a new place, MISS when it changed meanwhile or is gone, NO_MEMORY. */
 static enum result touch_copy(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
-                              struct store_view *view)
+                              bool access, struct store_view *view)
 {
     struct store *store = thread->store;
     struct found found;
     uint32_t now_s = clock_s();
     if (!index_find(store, key, &found) || !item_alive(store, found.item, now_s))
         return RESULT_MISS;
-    view_fill(store, view, found.item, now_s);
-    uint64_t location = slot_location(found.value), cas = view->cas;
+    view_fill(store, view, found.item, found.value, now_s);
     struct pending pending = {.key = *key,
                               .value_size = view->size,
                               .flags = view->flags,
                               .expiry_s = expiry_s,
                               .pool = write_pool(store, key, &found)};
-    struct condition condition = {.exact = true, .location = location, .cas = cas, .same_item = true};
+    write_keep_traits(&pending, found.item);
+    struct condition condition = {.exact = true,
+                                  .location = slot_location(found.value),
+                                  .seq = item_seq(found.item),
+                                  .same_item = true,
+                                  .marks_kept = SLOT_MARKS};
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;
-    /* Preparing may have voided the view: the item must be found again, as it was. */
-    if (!index_find(store, key, &found) || slot_location(found.value) != location ||
-        item_seq(found.item) != cas) {
+    /* Preparing may have voided the view. */
+    if (!write_found_again(thread, key, &condition, &found)) {
         write_abandon(thread, &pending);
         return RESULT_MISS;
     }
     struct value_source source = {.view = view};
-    write_fill_as(thread, &pending, &source, cas,
-                  item_state(found.item) & ~(uint32_t)(ITEM_EXP | ITEM_CFLAGS));
-    view_fill(store, view, pending.item, now_s);
-    item_note_access(pending.item, now_s);
+    write_fill_as(thread, &pending, &source, condition.seq, item_state(found.item));
+    view_fill(store, view, pending.item, found.value, now_s);
+    if (access)
+        item_note_access(pending.item, now_s);
     return write_publish(thread, &pending, &condition);
+}
+
+enum result touch_try(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
+                      bool access, struct store_view *view)
+{
+    enum result result = touch_in_place(thread, key, expiry_s, access, view);
+    if (result != RESULT_NOT_STORED)
+        return result;
+    result = touch_copy(thread, key, expiry_s, access, view);
+    if (result == RESULT_NO_MEMORY)
+        metrics_add(thread->block, METRIC_store_no_memory, 1);
+    if (result == RESULT_STORED)
+        return RESULT_HIT;
+    return result == RESULT_MISS ? RESULT_NOT_STORED : result;
 }
 
 enum result store_touch(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
@@ -88,16 +107,10 @@ enum result store_touch(struct store_thread *thread, const struct store_key *key
 {
     flush_poll(thread->store, clock_s());
     for (;;) {
-        enum result result = touch_in_place(thread, key, expiry_s, view);
-        if (result == RESULT_NOT_STORED)
-            result = touch_copy(thread, key, expiry_s, view);
-        else if (result == RESULT_MISS && store_get(thread, key, view, NULL) == RESULT_MISS)
-            return RESULT_MISS; /* counted there */
-        if (result == RESULT_NO_MEMORY)
-            metrics_add(thread->block, METRIC_store_no_memory, 1);
+        enum result result = touch_try(thread, key, expiry_s, true, view);
         if (result == RESULT_HIT || result == RESULT_NO_MEMORY)
             return result;
-        if (result == RESULT_STORED)
-            return RESULT_HIT;
+        if (result == RESULT_MISS && store_get(thread, key, view, NULL) == RESULT_MISS)
+            return RESULT_MISS; /* counted there */
     }
 }

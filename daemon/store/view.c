@@ -35,9 +35,10 @@ void view_set_large(struct store_view *view)
         view->value = NULL;
 }
 
-void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint32_t now_s)
+void view_fill(const struct store *store, struct store_view *view, const struct item *item, uint64_t slot,
+               uint32_t now_s)
 {
-    view_set(store, view, item, now_s);
+    view_set(store, view, item, slot, now_s);
 }
 
 size_t store_view_part(const struct store_view *view, size_t offset, const char **data)

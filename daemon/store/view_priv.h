@@ -7,8 +7,9 @@
 
 #define ACCESS_PERIOD_S 60u /* memcached's ITEM_UPDATE_INTERVAL */
 
+/* `slot` is the value of the slot that led to the item. */
 static inline void view_set(const struct store *store, struct store_view *view, const struct item *item,
-                            uint32_t now_s)
+                            uint64_t slot, uint32_t now_s)
 {
     uint32_t state = item_state(item), shape = item->shape;
     const char *key = (const char *)item + item_head_size(state);
@@ -17,10 +18,13 @@ static inline void view_set(const struct store *store, struct store_view *view, 
     view->flags = item_client_flags(item);
     view->expiry_s = item_expiry_s(item);
     view->access_s = now_s - ((now_s - (state >> 8)) & ITEM_ACCESS_MASK);
-    view->cas = item_seq(item);
+    view->cas = item_cas(item);
     view->size = shape >> 4 & 0xfffff;
     view->value = key + view->key_size;
     view->fetched = (state & ITEM_FETCHED) != 0;
+    view->key_binary = (state & ITEM_BINARY) != 0;
+    view->stale = (slot & SLOT_STALE) != 0;
+    view->won = (slot & SLOT_WON) != 0;
     view->item = item;
     view->store = store;
     if (__builtin_expect((state & ITEM_LARGE) != 0, 0))

@@ -29,9 +29,9 @@ struct item *write_reserve(struct store_thread *thread, const struct pending *pe
 static unsigned pending_layout(const struct pending *pending)
 {
     /* A large item has an expiry word always: it can then be touched without being copied. */
-    unsigned large = pending->chunk_count > 0 ? ITEM_LARGE | ITEM_EXP : 0;
+    unsigned large = pending->chunk_count > 0 || pending->shared ? ITEM_LARGE | ITEM_EXP : 0;
     return large | (pending->expiry_s != STORE_NEVER_S ? ITEM_EXP : 0) |
-           (pending->flags != 0 ? ITEM_CFLAGS : 0);
+           (pending->flags != 0 ? ITEM_CFLAGS : 0) | pending->traits;
 }
 
 /* Writes what walking the segment needs: it may be walked even if the item is never published. */
@@ -45,11 +45,14 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
 {
     pending->chunk_count = 0;
     pending->inline_size = pending->value_size;
-    if (large_needed(thread->store, pending) && !large_prepare(thread, pending))
+    if (__builtin_expect(pending->shared != NULL, 0))
+        pending->inline_size = item_inline_size(pending->shared);
+    else if (large_needed(thread->store, pending) && !large_prepare(thread, pending))
         return false;
     size_t size =
         item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
-    if (pending->chunk_count > 0 || !recycle_take(thread, pending, size, &pending->location)) {
+    if (pending->chunk_count > 0 || pending->shared ||
+        !recycle_take(thread, pending, size, &pending->location)) {
         struct reservation reservation = {.size = size, .size_min = size};
         if (!write_reserve(thread, pending, &reservation)) {
             large_release(thread, pending);
@@ -87,22 +90,25 @@ void source_copy(const struct value_source *source, size_t offset, char *out, si
 }
 
 void write_fill_as(struct store_thread *thread, struct pending *pending, const struct value_source *source,
-                   uint64_t seq, uint32_t access_and_flags)
+                   uint64_t seq, uint32_t state)
 {
     struct item *item = pending->item;
     unsigned layout = pending_layout(pending);
     item->shape = item_shape(pending->key.size, pending->inline_size, seq);
     item->seq_low = (uint32_t)seq;
-    atomic_store_explicit(&item->state, access_and_flags | layout, memory_order_relaxed);
+    atomic_store_explicit(&item->state, (state & ~(0xffu & ~(uint32_t)ITEM_FETCHED)) | layout,
+                          memory_order_relaxed);
     if (layout & ITEM_EXP)
         atomic_store_explicit(item_expiry_word(item), pending->expiry_s, memory_order_relaxed);
     if (layout & ITEM_CFLAGS)
         memcpy((char *)item + item_head_size(layout) - 4, &pending->flags, 4);
+    if (layout & ITEM_CAS)
+        memcpy(item_cas_word(item, layout), &pending->cas, 8);
     memcpy(item_key(item), pending->key.data, pending->key.size);
-    if (layout & ITEM_LARGE)
-        large_fill(thread, pending, source);
-    else
+    if (!(layout & ITEM_LARGE))
         source_copy(source, 0, item_inline_value(item), pending->value_size);
+    else if (!pending->shared)
+        large_fill(thread, pending, source);
 }
 
 void write_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source)
@@ -128,6 +134,8 @@ enum pool write_pool(struct store *store, const struct store_key *key, const str
 
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas)
 {
+    if (__builtin_expect(cas != 0, 0) && item && mode != STORE_ADD && item_cas(item) != cas)
+        return RESULT_EXISTS;
     switch (mode) {
     case STORE_SET:
         return RESULT_STORED;
@@ -140,9 +148,16 @@ enum result write_condition(const struct item *item, enum store_mode mode, uint6
     case STORE_CAS:
         if (!item)
             return RESULT_NOT_FOUND;
-        return item_seq(item) == cas ? RESULT_STORED : RESULT_EXISTS;
+        return cas != 0 ? RESULT_STORED : RESULT_EXISTS;
     }
     UNREACHABLE();
+}
+
+bool write_found_again(struct store_thread *thread, const struct store_key *key,
+                       const struct condition *condition, struct found *found)
+{
+    return index_find(thread->store, key, found) && slot_location(found->value) == condition->location &&
+           item_seq(found->item) == condition->seq;
 }
 
 static void count_stored(struct store_thread *thread, const struct pending *pending)
@@ -169,7 +184,9 @@ static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, co
     unsigned freq = old ? slot_freq(before) : 0;
     live_count_item(store, pending->item, pending->location, 1);
     thread_count_written(thread, item_counted_size(pending->key.size, pending->value_size));
-    slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq));
+    uint64_t marks = (before & condition->marks_kept) | condition->marks;
+    slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq) |
+                         marks);
     if (condition->same_item) {
         live_count_item(store, old, slot_location(before), -1);
         recycle_unlinked(thread, old, slot_location(before));
@@ -189,7 +206,7 @@ static enum result condition_check(const struct store *store, const struct item 
     if (item && !item_alive(store, item, clock_s()))
         item = NULL;
     if (condition->exact)
-        return item && location == condition->location && item_seq(item) == condition->cas ? RESULT_STORED
+        return item && location == condition->location && item_seq(item) == condition->seq ? RESULT_STORED
                                                                                            : RESULT_MISS;
     return write_condition(item, condition->mode, condition->cas);
 }
@@ -202,6 +219,17 @@ static _Atomic uint64_t *slot_of_pending(struct store_thread *thread, struct buc
     if (pending->slot && pending->turn == thread->turn && slot_load(pending->slot) == pending->slot_value)
         return pending->slot;
     return index_slot_of_key(thread->store, bucket, &pending->key);
+}
+
+/* With the bucket locked: what the new item takes over from the old as it is at this moment. */
+static void publish_kept(const struct store *store, const struct pending *pending,
+                         const struct condition *condition, const struct item *old)
+{
+    struct item *item = pending->item;
+    if (condition->keep_expiry && (item_flags(item) & ITEM_EXP))
+        atomic_store_explicit(item_expiry_word(item), item_expiry_s(old), memory_order_relaxed);
+    if (pending->shared)
+        large_share(store, item, old);
 }
 
 static enum result publish_locked(struct store_thread *thread, struct bucket *bucket,
@@ -218,8 +246,8 @@ static enum result publish_locked(struct store_thread *thread, struct bucket *bu
         slot = index_slot_for(store, bucket, pending->key.hash);
     if (!slot)
         return RESULT_NO_MEMORY;
-    if (condition->keep_expiry && (item_flags(pending->item) & ITEM_EXP))
-        atomic_store_explicit(item_expiry_word(pending->item), item_expiry_s(old), memory_order_relaxed);
+    if (__builtin_expect(condition->exact, 0))
+        publish_kept(store, pending, condition, old);
     PERTURB(WRITE_CHOSEN);
     slot_replace(thread, slot, pending, old, condition);
     return RESULT_STORED;
@@ -258,108 +286,130 @@ static enum result write_fail(struct store_thread *thread, const struct store_wr
     return result;
 }
 
-static enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+/* A write by a client whose value is older than the item's: it is kept, but told apart, and expires when the
+ * item would have. */
+static bool stale_accepted(const struct store_write *write, const struct item *item)
+{
+    return write->stale_allowed && write->mode == STORE_CAS && item && write->cas != 0 &&
+           write->cas < item_cas(item);
+}
+
+static struct condition stale_condition(const struct found *found)
+{
+    return (struct condition){.exact = true,
+                              .location = slot_location(found->value),
+                              .seq = item_seq(found->item),
+                              .keep_expiry = true,
+                              .marks_kept = SLOT_WON,
+                              .marks = SLOT_STALE};
+}
+
+enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t marks,
+                      struct pending *pending)
 {
     struct store *store = thread->store;
     struct found found;
     bool there = index_find(store, &write->key, &found);
     const struct item *item = there && item_alive(store, found.item, clock_s()) ? found.item : NULL;
     enum result result = write_condition(item, write->mode, write->cas);
-    if (result != RESULT_STORED)
+    bool stale = result == RESULT_EXISTS && stale_accepted(write, item);
+    if (result != RESULT_STORED && !stale)
         return result;
-    struct pending pending = {.key = write->key,
-                              .value_size = write->size,
-                              .flags = write->flags,
-                              .expiry_s = write->expiry_s,
-                              .pool = write_pool(store, &write->key, &found)};
-    write_note_found(thread, &pending, &found);
-    struct condition condition = {.mode = write->mode, .cas = write->cas};
+    *pending = (struct pending){.key = write->key,
+                                .value_size = write->size,
+                                .flags = write->flags,
+                                .expiry_s = stale ? item_expiry_s(item) : write->expiry_s,
+                                .pool = write_pool(store, &write->key, &found),
+                                .traits = write_traits(write->cas_chosen, write->key_binary),
+                                .cas = write->cas_new};
+    write_note_found(thread, pending, &found);
+    struct condition condition = {.mode = write->mode, .cas = write->cas, .marks = marks};
+    if (stale)
+        condition = stale_condition(&found);
     struct value_source source = {.data = write->value, .size = write->size, .data_first = true};
-    if (!write_prepare(thread, &pending))
+    if (!write_prepare(thread, pending))
         return RESULT_NO_MEMORY;
-    write_fill(thread, &pending, &source);
-    *cas = item_seq(pending.item);
-    return write_publish(thread, &pending, &condition);
+    write_fill(thread, pending, &source);
+    return write_publish(thread, pending, &condition);
 }
 
-/* One try at append or prepend: MISS when the item changed under it. */
-static enum result write_joined_once(struct store_thread *thread, const struct store_write *write,
-                                     uint64_t *cas)
+/* ---- append and prepend ---- */
+
+/* MISS: it is there by now. */
+static enum result write_created(struct store_thread *thread, const struct store_write *write,
+                                 struct pending *pending)
+{
+    struct store_write add = *write;
+    add.mode = STORE_ADD;
+    enum result result = write_new(thread, &add, 0, pending);
+    return result == RESULT_NOT_STORED ? RESULT_MISS : result;
+}
+
+/* One try: MISS when the item changed under it. */
+static enum result write_joined(struct store_thread *thread, const struct store_write *write,
+                                struct pending *pending)
 {
     struct store *store = thread->store;
     struct found found;
     struct store_view old;
     uint32_t now_s = clock_s();
     if (!index_find(store, &write->key, &found) || !item_alive(store, found.item, now_s))
-        return RESULT_NOT_STORED;
-    view_fill(store, &old, found.item, now_s);
+        return write->create ? write_created(thread, write, pending) : RESULT_NOT_STORED;
+    enum result result = write_condition(found.item, write->mode, write->cas);
+    if (result != RESULT_STORED)
+        return result;
+    view_fill(store, &old, found.item, found.value, now_s);
     if (!store_fits(store, write->key.size, old.size + write->size))
         return RESULT_TOO_LARGE;
-    struct pending pending = {.key = write->key,
-                              .value_size = old.size + write->size,
-                              .flags = old.flags,
-                              .expiry_s = old.expiry_s,
-                              .pool = write_pool(store, &write->key, &found)};
-    if (!write_prepare(thread, &pending))
+    *pending = (struct pending){.key = write->key,
+                                .value_size = old.size + write->size,
+                                .flags = old.flags,
+                                .expiry_s = old.expiry_s,
+                                .pool = write_pool(store, &write->key, &found),
+                                .traits = write_traits(write->cas_chosen, old.key_binary),
+                                .cas = write->cas_new};
+    struct condition condition = {.exact = true,
+                                  .location = slot_location(found.value),
+                                  .seq = item_seq(found.item),
+                                  .keep_expiry = true};
+    if (!write_prepare(thread, pending))
         return RESULT_NO_MEMORY;
-    /* Preparing may have voided the view: the item must be found again, as it was. */
-    uint64_t location = slot_location(found.value);
-    if (!index_find(store, &write->key, &found) || slot_location(found.value) != location ||
-        item_seq(found.item) != old.cas) {
-        write_abandon(thread, &pending);
+    /* Preparing may have voided the view. */
+    if (!write_found_again(thread, &write->key, &condition, &found)) {
+        write_abandon(thread, pending);
         return RESULT_MISS;
     }
-    struct condition condition = {.exact = true, .keep_expiry = true, .location = location, .cas = old.cas};
     struct value_source source = {&old, write->value, write->size, write->mode == STORE_PREPEND};
-    write_fill(thread, &pending, &source);
-    *cas = item_seq(pending.item);
-    return write_publish(thread, &pending, &condition);
+    write_fill(thread, pending, &source);
+    return write_publish(thread, pending, &condition);
 }
 
-static enum result write_joined(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+static void note_stored(struct store_thread *thread, const struct store_write *write,
+                        const struct pending *pending, uint32_t now_s, struct store_written *written)
 {
-    enum result result;
-    do
-        result = write_joined_once(thread, write, cas);
-    while (result == RESULT_MISS);
-    return result;
+    metrics_distribution_add(thread->block, DISTRIBUTION_value_size, write->size);
+    metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl,
+                             write->expiry_s > now_s ? write->expiry_s - now_s : 0);
+    if (written)
+        *written = (struct store_written){pending_cas(pending), pending->value_size};
 }
 
-enum result store_write(struct store_thread *thread, const struct store_write *write, uint64_t *cas)
+enum result store_write(struct store_thread *thread, const struct store_write *write,
+                        struct store_written *written)
 {
-    uint64_t unused;
+    struct pending pending;
     uint32_t now_s = clock_s();
+    enum result result;
     flush_poll(thread->store, now_s);
     if (!store_fits(thread->store, write->key.size, write->size))
         return write_fail(thread, write, RESULT_TOO_LARGE);
     bool joined = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
-    enum result result = joined ? write_joined(thread, write, cas ? cas : &unused)
-                                : write_new(thread, write, cas ? cas : &unused);
+    do
+        result = joined ? write_joined(thread, write, &pending) : write_new(thread, write, 0, &pending);
+    while (result == RESULT_MISS);
     if (result == RESULT_TOO_LARGE || result == RESULT_NO_MEMORY)
         return write_fail(thread, write, result);
-    if (result == RESULT_STORED) {
-        metrics_distribution_add(thread->block, DISTRIBUTION_value_size, write->size);
-        metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl,
-                                 write->expiry_s > now_s ? write->expiry_s - now_s : 0);
-    }
-    return result;
-}
-
-enum result store_delete(struct store_thread *thread, const struct store_key *key, uint64_t cas)
-{
-    struct store *store = thread->store;
-    uint32_t now_s = clock_s();
-    enum result result = RESULT_NOT_FOUND;
-    flush_poll(store, now_s);
-    struct bucket *bucket = index_lock(store, key->hash);
-    _Atomic uint64_t *slot = index_slot_of_key(store, bucket, key);
-    const struct item *item = slot ? item_at(store, slot_location(slot_load(slot))) : NULL;
-    if (item && item_alive(store, item, now_s))
-        result = cas != 0 && cas != item_seq(item) ? RESULT_EXISTS : RESULT_DELETED;
-    if (item && result != RESULT_EXISTS) {
-        removal_unlink(thread, slot, key->hash, removal_of(store, item, now_s, REMOVAL_DELETED));
-        index_tidy(store, bucket);
-    }
-    index_unlock(bucket);
+    if (result == RESULT_STORED)
+        note_stored(thread, write, &pending, now_s, written);
     return result;
 }

@@ -22,7 +22,10 @@ struct pending {
     size_t value_size;
     uint32_t flags, expiry_s;
     enum pool pool;
-    struct item *item; /* out, with the rest: the reservation */
+    unsigned traits;           /* ITEM_CAS, ITEM_BINARY */
+    uint64_t cas;              /* of ITEM_CAS */
+    const struct item *shared; /* a LARGE item whose chunks it takes over; NULL: it has its own */
+    struct item *item;         /* out, with the rest: the reservation */
     uint64_t location;
     size_t inline_size;
     _Atomic uint64_t
@@ -35,11 +38,29 @@ struct pending {
 struct condition {
     enum store_mode mode;
     uint64_t cas;
-    bool exact; /* instead of a mode: the key's item must lie at `location` and have this cas */
-    uint64_t location;
+    bool exact; /* instead of a mode: the key's item must lie at `location` and have this sequence */
+    uint64_t location, seq;
     bool keep_expiry; /* the item's expiry of that moment goes over to the new one */
     bool same_item;   /* a new place or form of the same item: it is not counted as stored and replaced */
+    uint64_t marks_kept, marks; /* of SLOT_MARKS, those that go over and those that are new */
 };
+
+static inline unsigned write_traits(bool cas_chosen, bool key_binary)
+{
+    return (cas_chosen ? ITEM_CAS : 0u) | (key_binary ? ITEM_BINARY : 0u);
+}
+
+/* What a new form of the same item keeps of the old: its CAS if that was chosen, how its key is shown. */
+static inline void write_keep_traits(struct pending *pending, const struct item *item)
+{
+    pending->traits = item_flags(item) & (ITEM_CAS | ITEM_BINARY);
+    pending->cas = item_cas(item);
+}
+
+static inline uint64_t pending_cas(const struct pending *pending)
+{
+    return item_cas(pending->item);
+}
 
 /* Where the key's item has just been found: publishing looks there first. */
 static inline void write_note_found(const struct store_thread *thread, struct pending *pending,
@@ -52,11 +73,17 @@ static inline void write_note_found(const struct store_thread *thread, struct pe
     pending->turn = thread->turn;
 }
 
+/* The whole of a write but for append and prepend, and but for counting what it came to. `marks`: of the
+ * slot. MISS: try again. */
+enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t marks,
+                      struct pending *pending);
+
 bool write_prepare(struct store_thread *thread, struct pending *pending);
-/* `seq` and `state` of an item that is moved; otherwise a new sequence number and the time. */
+/* With a new sequence number and the time; or, of an item that is moved, its own and its state (of which only
+ * the access and FETCHED matter). */
 void write_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source);
 void write_fill_as(struct store_thread *thread, struct pending *pending, const struct value_source *source,
-                   uint64_t seq, uint32_t access_and_flags);
+                   uint64_t seq, uint32_t state);
 /* STORED, what the mode says when it does not hold, MISS when `exact` does not, NO_MEMORY. */
 enum result write_publish(struct store_thread *thread, struct pending *pending,
                           const struct condition *condition);
@@ -65,6 +92,15 @@ void write_abandon(struct store_thread *thread, struct pending *pending);
 enum pool write_pool(struct store *store, const struct store_key *key, const struct found *found);
 /* STORED when nothing stands against the mode with this live item (NULL: none). */
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
+/* Is the item found again as it was? */
+bool write_found_again(struct store_thread *thread, const struct store_key *key,
+                       const struct condition *condition, struct found *found);
+
+/* ---- touch.c ---- */
+/* Gives a live item an expiry: HIT; MISS when there is none, NOT_STORED when it changed meanwhile, NO_MEMORY.
+ * `access`: it counts as one. */
+enum result touch_try(struct store_thread *thread, const struct store_key *key, uint32_t expiry_s,
+                      bool access, struct store_view *view);
 
 /* ---- recycle.c ---- */
 /* A place for a record of this size that was another's. It is to be written and published before this thread
@@ -77,6 +113,8 @@ bool large_needed(const struct store *store, const struct pending *pending);
 size_t large_size_max(const struct store *store); /* of an item that chunks can hold */
 bool large_prepare(struct store_thread *thread, struct pending *pending);
 void large_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source);
+/* With the bucket locked: the chunks of `item` are `copy`'s too, and live as long as it does. */
+void large_share(const struct store *store, struct item *copy, const struct item *item);
 void large_release(struct store_thread *thread, struct pending *pending); /* its write pins */
 void source_copy(const struct value_source *source, size_t offset, char *out, size_t size);
 

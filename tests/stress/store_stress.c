@@ -241,15 +241,16 @@ static void do_touch(struct actor *a)
 /* All threads count one number: it only rises while it lives. Its eviction starts it anew. */
 static void do_arithmetic(struct actor *a)
 {
-    char name[32], text[20];
-    size_t size;
+    char name[32];
+    struct store_number number = {0};
     struct store_key key = key_of('n', (uint32_t)draw(a, 50), name);
     struct store_write write = {.key = key, .value = "0", .size = 1, .mode = STORE_ADD};
-    enum result result = store_arithmetic(a->store, &key, 1, false, text, &size);
+    struct store_delta delta = {.key = key, .delta = 1};
+    enum result result = store_arithmetic(a->store, &delta, &number);
     if (result == RESULT_MISS)
         store_write(a->store, &write, NULL);
-    else if (result != RESULT_HIT || size == 0 || text[0] == '0')
-        lie("arithmetic", 0, (uint64_t)result, size);
+    else if (result != RESULT_HIT || number.size == 0 || number.text[0] == '0')
+        lie("arithmetic", 0, (uint64_t)result, number.size);
 }
 
 /* All threads join blocks to the same values: each must be whole. */

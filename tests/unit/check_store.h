@@ -107,6 +107,13 @@ static inline enum result fixture_set(struct fixture *f, const char *name, const
     return fixture_write(f, STORE_SET, name, value, STORE_NEVER_S);
 }
 
+static inline enum result fixture_increment(struct fixture *f, const char *name)
+{
+    struct store_delta delta = {.key = fixture_key(f, name), .delta = 1};
+    struct store_number number;
+    return store_arithmetic(f->thread, &delta, &number);
+}
+
 static inline bool fixture_has(struct fixture *f, const char *name, const char *value)
 {
     struct store_key key = fixture_key(f, name);

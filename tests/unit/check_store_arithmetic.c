@@ -29,14 +29,14 @@ START_TEST(arithmetic_follows_the_table)
 {
     struct fixture f = fixture_of_size(MIB);
     const struct arithmetic_case *c = &cases[_i];
-    struct store_key key = fixture_key(&f, "n");
-    char text[20];
-    size_t size = 0;
+    struct store_delta delta = {.key = fixture_key(&f, "n"), .delta = c->delta, .decrement = c->decrement};
+    struct store_number number;
     fixture_set(&f, "n", c->before);
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, c->delta, c->decrement, text, &size), c->result);
+    ck_assert_int_eq(store_arithmetic(f.thread, &delta, &number), c->result);
     if (c->reply) {
-        ck_assert_uint_eq(size, strlen(c->reply));
-        ck_assert_mem_eq(text, c->reply, size);
+        ck_assert_uint_eq(number.size, strlen(c->reply));
+        ck_assert_mem_eq(number.text, c->reply, number.size);
+        ck_assert_uint_eq(number.value, strtoull(c->reply, NULL, 10));
     }
     ck_assert(fixture_has(&f, "n", c->after));
     fixture_close(&f);
@@ -46,13 +46,10 @@ END_TEST
 START_TEST(arithmetic_on_an_absent_key_misses)
 {
     struct fixture f = fixture_of_size(MIB);
-    struct store_key key = fixture_key(&f, "n");
-    char text[20];
-    size_t size;
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_MISS);
+    ck_assert_int_eq(fixture_increment(&f, "n"), RESULT_MISS);
     fixture_write(&f, STORE_SET, "n", "1", 101);
     clock_freeze_for_test(101);
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_MISS);
+    ck_assert_int_eq(fixture_increment(&f, "n"), RESULT_MISS);
     fixture_close(&f);
 }
 END_TEST
@@ -63,15 +60,13 @@ START_TEST(arithmetic_keeps_flags_and_expiry_and_changes_the_cas)
     struct store_key key = fixture_key(&f, "n");
     struct store_write write = {.key = key, .value = "99", .size = 2, .flags = 3, .expiry_s = 400};
     struct store_view view;
-    char text[20];
-    size_t size;
-    uint64_t cas;
-    store_write(f.thread, &write, &cas);
-    store_arithmetic(f.thread, &key, 1, false, text, &size);
+    struct store_written written;
+    ck_assert_int_eq(store_write(f.thread, &write, &written), RESULT_STORED);
+    ck_assert_int_eq(fixture_increment(&f, "n"), RESULT_HIT);
     ck_assert_int_eq(store_peek(f.thread, &key, &view), RESULT_HIT);
     ck_assert_uint_eq(view.flags, 3);
     ck_assert_uint_eq(view.expiry_s, 400);
-    ck_assert_uint_ne(view.cas, cas);
+    ck_assert_uint_ne(view.cas, written.cas);
     fixture_close(&f);
 }
 END_TEST
@@ -79,14 +74,11 @@ END_TEST
 START_TEST(arithmetic_counts_exactly_over_many_segments)
 {
     struct fixture f = fixture_of_size(MIB);
-    struct store_key key = fixture_key(&f, "n");
-    char text[20];
-    size_t size;
     fixture_set(&f, "n", "0");
     for (unsigned i = 0; i < 200000; i++) {
         if (i % 64 == 0)
             fixture_has(&f, "n", "");
-        ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_HIT);
+        ck_assert_int_eq(fixture_increment(&f, "n"), RESULT_HIT);
     }
     ck_assert(fixture_has(&f, "n", "200000"));
     fixture_close(&f);

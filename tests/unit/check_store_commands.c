@@ -58,13 +58,13 @@ START_TEST(cas_stores_only_on_the_version_it_names)
 {
     struct fixture f = fixture_of_size(MIB);
     struct store_write write = {.key = fixture_key(&f, "k"), .value = "1", .size = 1, .mode = STORE_SET};
-    uint64_t first = 0, second = 0;
+    struct store_written first, second;
     ck_assert_int_eq(store_write(f.thread, &write, &first), RESULT_STORED);
-    ck_assert_uint_ge(first, 1);
+    ck_assert_uint_ge(first.cas, 1);
     write.mode = STORE_CAS;
-    write.cas = first;
+    write.cas = first.cas;
     ck_assert_int_eq(store_write(f.thread, &write, &second), RESULT_STORED);
-    ck_assert_uint_ne(first, second);
+    ck_assert_uint_ne(first.cas, second.cas);
     ck_assert_int_eq(store_write(f.thread, &write, NULL), RESULT_EXISTS);
     write.key = fixture_key(&f, "other");
     ck_assert_int_eq(store_write(f.thread, &write, NULL), RESULT_NOT_FOUND);
@@ -77,11 +77,11 @@ START_TEST(delete_removes_and_honours_cas)
     struct fixture f = fixture_of_size(MIB);
     struct store_key key = fixture_key(&f, "k");
     struct store_write write = {.key = key, .value = "1", .size = 1};
-    uint64_t cas;
+    struct store_written written;
     ck_assert_int_eq(fixture_delete(&f, "k"), RESULT_NOT_FOUND);
-    store_write(f.thread, &write, &cas);
-    ck_assert_int_eq(store_delete(f.thread, &key, cas + 1), RESULT_EXISTS);
-    ck_assert_int_eq(store_delete(f.thread, &key, cas), RESULT_DELETED);
+    ck_assert_int_eq(store_write(f.thread, &write, &written), RESULT_STORED);
+    ck_assert_int_eq(store_delete(f.thread, &key, written.cas + 1), RESULT_EXISTS);
+    ck_assert_int_eq(store_delete(f.thread, &key, written.cas), RESULT_DELETED);
     ck_assert_int_eq(fixture_miss(&f, "k"), STORE_MISS_DELETED);
     ck_assert_int_eq(fixture_miss(&f, "never"), STORE_MISS_NEVER_SEEN);
     fixture_close(&f);
@@ -96,13 +96,13 @@ START_TEST(touch_changes_expiry_and_nothing_else)
     for (unsigned i = 0; i < sizeof from / sizeof *from; i++) {
         struct store_write write = {.key = key, .value = "v", .size = 1, .flags = i, .expiry_s = from[i]};
         struct store_view view;
-        uint64_t cas;
-        ck_assert_int_eq(store_write(f.thread, &write, &cas), RESULT_STORED);
+        struct store_written written;
+        ck_assert_int_eq(store_write(f.thread, &write, &written), RESULT_STORED);
         ck_assert_int_eq(store_touch(f.thread, &key, to[i], &view), RESULT_HIT);
         ck_assert_uint_eq(view.expiry_s, to[i]);
         ck_assert_int_eq(store_peek(f.thread, &key, &view), RESULT_HIT);
         ck_assert_uint_eq(view.expiry_s, to[i]);
-        ck_assert_uint_eq(view.cas, cas);
+        ck_assert_uint_eq(view.cas, written.cas);
         ck_assert_uint_eq(view.flags, i);
         ck_assert(view.fetched);
     }

@@ -30,12 +30,10 @@ START_TEST(every_command_takes_an_expired_item_for_absent)
     struct fixture f = fixture_of_size(MIB);
     struct store_view view;
     struct store_key key = fixture_key(&f, "k");
-    char text[20];
-    size_t size;
     fixture_write(&f, STORE_SET, "k", "1", 105);
     clock_freeze_for_test(105);
     ck_assert_int_eq(store_peek(f.thread, &key, &view), RESULT_MISS);
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_MISS);
+    ck_assert_int_eq(fixture_increment(&f, "k"), RESULT_MISS);
     ck_assert_int_eq(fixture_write(&f, STORE_REPLACE, "k", "2", 0), RESULT_NOT_STORED);
     ck_assert_int_eq(fixture_write(&f, STORE_APPEND, "k", "2", 0), RESULT_NOT_STORED);
     ck_assert_int_eq(fixture_write(&f, STORE_CAS, "k", "2", 0), RESULT_NOT_FOUND);

@@ -56,11 +56,8 @@ START_TEST(copy_against_increment)
 {
     struct fixture f = fixture_of_size(MIB);
     struct helper maintainer = compaction_of(&f, "k", "41", STORE_NEVER_S);
-    struct store_key key = fixture_key(&f, "k");
-    char text[20];
-    size_t size;
     maintain_until(&maintainer, &f, PERTURB_ITEM_COPIED);
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_HIT);
+    ck_assert_int_eq(fixture_increment(&f, "k"), RESULT_HIT);
     maintain_on(&maintainer, &f, PERTURB_ITEM_COPIED);
     ck_assert(fixture_has(&f, "k", "42"));
     fixture_close(&f);

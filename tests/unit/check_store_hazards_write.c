@@ -86,12 +86,9 @@ START_TEST(increment_against_increment)
 {
     struct fixture f = fixture_of_size(MIB);
     struct helper writer = {.act = act_increment, .key = "k"};
-    struct store_key key = fixture_key(&f, "k");
-    char text[20];
-    size_t size;
     fixture_set(&f, "k", "40");
     helper_start_until(&writer, &f, PERTURB_WRITE_FILLED);
-    ck_assert_int_eq(store_arithmetic(f.thread, &key, 1, false, text, &size), RESULT_HIT);
+    ck_assert_int_eq(fixture_increment(&f, "k"), RESULT_HIT);
     helper_release(&writer, PERTURB_WRITE_FILLED);
     ck_assert_int_eq(writer.result, RESULT_HIT);
     ck_assert(fixture_has(&f, "k", "42"));

@@ -17,16 +17,22 @@ END_TEST
 START_TEST(optional_words_move_the_key_and_nothing_else)
 {
     _Alignas(8) char memory[256];
-    for (unsigned flags = 0; flags < 4; flags++) {
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned flags = (i & 3) | ((i & 4) ? ITEM_CAS : 0);
+        uint64_t cas = 0x123456789abcdef0;
         struct item *item = (struct item *)memory;
         uint32_t client_flags = 0xdeadbeef;
         item->shape = item_shape(3, 5, 1);
+        item->seq_low = 1;
         atomic_store(&item->state, 7u << 8 | flags);
         if (flags & ITEM_EXP)
             atomic_store(item_expiry_word(item), 1234u);
         if (flags & ITEM_CFLAGS)
             memcpy(memory + item_head_size(flags) - 4, &client_flags, 4);
+        if (flags & ITEM_CAS)
+            memcpy(item_cas_word(item, flags), &cas, sizeof cas);
         memcpy(item_key(item), "keyvalue", 8);
+        ck_assert_uint_eq(item_cas(item), (flags & ITEM_CAS) ? cas : 1u);
         ck_assert_uint_eq(item_expiry_s(item), (flags & ITEM_EXP) ? 1234u : 0u);
         ck_assert_uint_eq(item_client_flags(item), (flags & ITEM_CFLAGS) ? client_flags : 0u);
         ck_assert_mem_eq(item_inline_value(item), "value", 5);

@@ -130,10 +130,11 @@ static void step_store(struct model *m, unsigned k)
     struct entry *entry = &m->entry[k];
     struct store_write write = draw_write(m, k);
     bool live = sync_entry(m, k);
-    uint64_t cas = 0;
+    struct store_written written = {0};
     write.mode = modes[draw(m, 5)];
     bool right = draw(m, 2) == 0;
-    write.cas = entry->cas + (right ? 0 : 1);
+    if (write.mode == STORE_CAS)
+        write.cas = entry->cas + (right ? 0 : 1);
     enum result expected = RESULT_STORED;
     if (write.mode == STORE_ADD && live)
         expected = RESULT_NOT_STORED;
@@ -141,7 +142,7 @@ static void step_store(struct model *m, unsigned k)
         expected = RESULT_NOT_STORED;
     if (write.mode == STORE_CAS)
         expected = !live ? RESULT_NOT_FOUND : right ? RESULT_STORED : RESULT_EXISTS;
-    enum result result = store_write(m->f.thread, &write, &cas);
+    enum result result = store_write(m->f.thread, &write, &written);
     enum result evicted = write.mode == STORE_CAS ? RESULT_NOT_FOUND : RESULT_NOT_STORED;
     if (result == evicted && live && write.mode != STORE_ADD) {
         forget(entry);
@@ -149,7 +150,7 @@ static void step_store(struct model *m, unsigned k)
     }
     ck_assert_int_eq(result, expected);
     if (expected == RESULT_STORED)
-        remember(entry, write.value, write.size, &write, cas);
+        remember(entry, write.value, write.size, &write, written.cas);
 }
 
 /* Here too: then it is not stored. */
@@ -157,12 +158,12 @@ static void step_join(struct model *m, unsigned k)
 {
     struct entry *entry = &m->entry[k];
     struct store_write write = draw_write(m, k);
-    uint64_t cas = 0;
+    struct store_written written = {0};
     bool live = sync_entry(m, k), front = draw(m, 2) == 0;
     write.mode = front ? STORE_PREPEND : STORE_APPEND;
     if (live && entry->size + write.size > BIG_SIZE * 2)
         return;
-    enum result result = store_write(m->f.thread, &write, &cas);
+    enum result result = store_write(m->f.thread, &write, &written);
     if (result == RESULT_NOT_STORED) {
         forget(entry);
         return;
@@ -175,7 +176,8 @@ static void step_join(struct model *m, unsigned k)
     memcpy(joined + (front ? write.size : 0), entry->value, entry->size);
     write.flags = entry->flags;
     write.expiry_s = entry->expiry_s;
-    remember(entry, joined, size, &write, cas);
+    ck_assert_uint_eq(written.size, size);
+    remember(entry, joined, size, &write, written.cas);
     free(joined);
 }
 
@@ -217,17 +219,18 @@ static void step_arithmetic(struct model *m, unsigned k)
 {
     struct store_write write = {.key = model_key(m, k), .value = "41", .size = 2};
     struct store_view view;
-    uint64_t cas;
-    char text[20];
-    size_t size;
-    ck_assert_int_eq(store_write(m->f.thread, &write, &cas), RESULT_STORED);
+    struct store_written written;
+    struct store_delta delta = {.key = write.key, .delta = 1};
+    struct store_number number;
+    ck_assert_int_eq(store_write(m->f.thread, &write, &written), RESULT_STORED);
     forget(&m->entry[k]);
-    if (store_arithmetic(m->f.thread, &write.key, 1, false, text, &size) == RESULT_MISS)
+    if (store_arithmetic(m->f.thread, &delta, &number) == RESULT_MISS)
         return;
-    ck_assert_uint_eq(size, 2);
-    ck_assert_mem_eq(text, "42", 2);
+    ck_assert_uint_eq(number.size, 2);
+    ck_assert_mem_eq(number.text, "42", 2);
     ck_assert_int_eq(store_peek(m->f.thread, &write.key, &view), RESULT_HIT);
-    ck_assert_uint_gt(view.cas, cas);
+    ck_assert_uint_gt(view.cas, written.cas);
+    ck_assert_uint_eq(view.cas, number.cas);
     remember(&m->entry[k], "42", 2, &write, view.cas);
 }
 

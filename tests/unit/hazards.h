@@ -99,7 +99,9 @@ static inline void act_write(struct helper *helper)
                                 .mode = helper->mode,
                                 .cas = helper->cas};
     store_thread_online(helper->f.thread);
-    helper->result = store_write(helper->f.thread, &write, &helper->cas);
+    struct store_written written = {0};
+    helper->result = store_write(helper->f.thread, &write, &written);
+    helper->cas = written.cas;
     store_thread_offline(helper->f.thread);
 }
 
@@ -122,9 +124,8 @@ static inline void act_touch(struct helper *helper)
 
 static inline void act_increment(struct helper *helper)
 {
-    struct store_key key = fixture_key(&helper->f, helper->key);
     store_thread_online(helper->f.thread);
-    helper->result = store_arithmetic(helper->f.thread, &key, 1, false, helper->seen, &helper->seen_size);
+    helper->result = fixture_increment(&helper->f, helper->key);
     store_thread_offline(helper->f.thread);
 }
 

@@ -125,12 +125,13 @@ static void get(struct bench *bench, unsigned k)
 
 static void write_one(struct bench *bench, unsigned k)
 {
-    char name[32], digits[20];
-    size_t size;
+    char name[32];
     struct store_key key = key_of(bench, k, name);
     if (bench->load->what == INCREMENT) {
-        store_arithmetic(bench->thread, &key, 1, false, digits, &size);
-        bench->written += HEAD_SIZE + size;
+        struct store_delta delta = {.key = key, .delta = 1};
+        struct store_number number = {0};
+        store_arithmetic(bench->thread, &delta, &number);
+        bench->written += HEAD_SIZE + number.size;
         bench->writes++;
     } else if (bench->load->what == DELETE_SET && draw(bench) % 2 == 0) {
         store_delete(bench->thread, &key, 0);
