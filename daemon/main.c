@@ -20,6 +20,7 @@ struct server {
     struct admin *admin;
     struct store *store;
     struct net *net;
+    struct auth *auth;
     struct protocol *protocol;
 };
 
@@ -73,16 +74,31 @@ static void shut_down(void *context, bool graceful)
     net_stop(net);
 }
 
-static bool server_start(struct server *server)
+/* With the rights of the user that it serves as, so that it can be read again. */
+static bool open_auth(struct server *server, char *error, size_t error_size)
 {
-    char error[512] = "no memory";
+    const char *path = config_auth_file(&server->settings);
+    if (path)
+        server->auth = auth_create(path, error, error_size);
+    return !path || server->auth;
+}
+
+static bool open_protocol(struct server *server)
+{
     const struct protocol_host host = {.context = server->net,
                                        .connections = net_connections_visit,
                                        .shutdown = shut_down,
-                                       .refresh_certificates = net_refresh_certificates};
+                                       .refresh_certificates = net_refresh_certificates,
+                                       .auth = server->auth};
     server->history = history_create(server->metrics);
     server->protocol = protocol_create(&server->settings, server->store, server->metrics, &host);
-    if (!server->history || !server->protocol) {
+    return server->history && server->protocol;
+}
+
+static bool server_start(struct server *server)
+{
+    char error[512] = "no memory";
+    if (!open_auth(server, error, sizeof error) || !open_protocol(server)) {
         log_error("%s", error);
         return false;
     }
@@ -126,14 +142,19 @@ static void each_second(void *context)
 static void reload(void *context)
 {
     struct server *server = context;
+    bool tls = settings_on(&server->settings, enable_ssl);
     char error[512];
-    if (!settings_on(&server->settings, enable_ssl))
+    if (!tls && !server->auth)
         log_info("SIGHUP ignored: no option names a file to read again; settings change through the admin "
                  "server or by a restart");
-    else if (net_refresh_certificates(server->net, error, sizeof error))
+    if (tls && net_refresh_certificates(server->net, error, sizeof error))
         log_info("SIGHUP: certificates read again");
-    else
+    else if (tls)
         log_warn("SIGHUP: the certificates stay as they were: %s", error);
+    if (server->auth && auth_reload(server->auth, error, sizeof error))
+        log_info("SIGHUP: auth file read again");
+    else if (server->auth)
+        log_warn("SIGHUP: the users stay as they were: %s", error);
 }
 
 static void server_close(struct server *server)
@@ -143,6 +164,7 @@ static void server_close(struct server *server)
     if (server->protocol)
         store_maintainer_stop(server->store);
     protocol_destroy(server->protocol);
+    auth_destroy(server->auth);
     store_destroy(server->store);
     history_destroy(server->history);
     metrics_destroy(server->metrics);

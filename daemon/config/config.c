@@ -13,6 +13,9 @@
 
 #define THREADS_MAX 64u
 
+/* Where memcached's own SASL database is named. */
+#define CONFIG_SASL_FILE_VARIABLE "MEMCACHED_SASL_PWDB"
+
 /* The CPUs this process may run on: a server pinned to one core gets one worker. */
 static uint64_t cpu_count(void)
 {
@@ -137,6 +140,53 @@ static void limit_threads(struct settings *settings)
     settings->threads = THREADS_MAX;
 }
 
+static bool set_protocol(struct config_reading *reading, const char *name)
+{
+    char *copy = strdup(name);
+    if (!copy)
+        return config_fail(reading, "out of memory");
+    free(reading->settings->protocol);
+    reading->settings->protocol = copy;
+    return true;
+}
+
+/* One of -S and -Y alone leaves one protocol, as in memcached; -B cannot ask for the other. Both together
+ * leave both, each with its own way to authenticate. */
+static bool check_one_protocol(struct config_reading *reading, const char *option, const char *name)
+{
+    const struct settings *settings = reading->settings;
+    bool given = settings->source[OPTION_protocol] != OPTION_SOURCE_DEFAULT;
+    if (given && strcmp(settings->protocol, name) != 0)
+        return config_fail(reading, "%s leaves the %s protocol alone: -B (--protocol) must be %s", option,
+                           name, name);
+    return set_protocol(reading, name);
+}
+
+static bool check_access(struct config_reading *reading)
+{
+    const struct settings *settings = reading->settings;
+    const char *file = settings->auth_file;
+    if (!settings->sasl && !file)
+        return true;
+    if (settings->udp_port > 0)
+        return config_fail(reading, "-U (--udp-port): UDP knows no users and cannot be served beside %s",
+                           file ? "-Y (--auth-file)" : "-S (--enable-sasl)");
+    if (!file && !getenv(CONFIG_SASL_FILE_VARIABLE))
+        return config_fail(reading,
+                           "-S (--enable-sasl): needs a file of users: give --auth-file FILE, or name "
+                           "it in " CONFIG_SASL_FILE_VARIABLE);
+    if (!settings->sasl)
+        return check_one_protocol(reading, "-Y (--auth-file)", "ascii");
+    return file || check_one_protocol(reading, "-S (--enable-sasl)", "binary");
+}
+
+const char *config_auth_file(const struct settings *settings)
+{
+    if (settings->auth_file || !settings_on(settings, sasl))
+        return settings->auth_file;
+    return getenv(CONFIG_SASL_FILE_VARIABLE);
+}
+
 bool config_check(struct config_reading *reading)
 {
     struct settings *settings = reading->settings;
@@ -148,7 +198,7 @@ bool config_check(struct config_reading *reading)
         return config_fail(reading, "nothing to listen on: -p 0 turns TCP off and there is no -s");
     if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
         log_warn("-s turns TCP off: -l has no effect");
-    return check_tls(reading) && check_item_size(reading) && check_lru(reading);
+    return check_tls(reading) && check_item_size(reading) && check_lru(reading) && check_access(reading);
 }
 
 static bool read_all(struct config_reading *reading, int argc, char **argv)

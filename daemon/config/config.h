@@ -75,6 +75,9 @@ const char *settings_stat(const struct settings *settings, unsigned index, char 
 /* The value as one writes it on the command line, in the row's unit. */
 void option_text(const struct settings *settings, unsigned index, char *out, size_t size);
 
+/* The file of users for -Y and -S; NULL: anybody is served. */
+const char *config_auth_file(const struct settings *settings);
+
 /* Sets one RUNTIME row from text; who must act on it (the store's limit, the log's level) is told by the
  * caller. False with a line in `error` when the name, the value or the moment is wrong. */
 bool settings_change(struct settings *settings, const char *name, const char *value, char *error,

@@ -151,7 +151,7 @@ void option_value(const struct settings *settings, unsigned index, char *out, si
     const struct option_slot *slot = &slots[index];
     if (option_is_text(slot)) {
         const char *text = text_of(settings, slot);
-        snprintf(out, size, "%s", text ? text : "NULL");
+        snprintf(out, size, "%s", text ? text : index == OPTION_auth_file ? "no" : "NULL");
     } else if (option_is_flag(slot)) {
         snprintf(out, size, "%s", stat_word(slot, number_of(settings, slot) != 0));
     } else if (stat_number_word(index, number_of(settings, slot))) {

@@ -1,7 +1,8 @@
 /* A connection's turns: receive once, run the protocol, send once; and what remains is kept for the next.
  *
- * A turn ends in one of four ways: TURN_WAIT (for the client), TURN_BLOCKED (the client does not take its
- * reply: nothing more is read until it has), TURN_AGAIN (others first), TURN_CLOSE. All of it runs on the
+ * A turn ends in one of five ways: TURN_WAIT (for the client), TURN_BLOCKED (the client does not take its
+ * reply: nothing more is read until it has), TURN_AGAIN (others first), TURN_PAUSE (it is kept waiting),
+ * TURN_CLOSE. All of it runs on the
  * connection's worker. */
 #include "net/net_priv.h"
 
@@ -18,7 +19,7 @@
 #define TLS_SEND_MAX     (128u << 10) /* by TLS in one turn */
 #define TLS_RECORD_SIZE  (16u << 10)
 
-enum turn { TURN_WAIT, TURN_BLOCKED, TURN_AGAIN, TURN_CLOSE };
+enum turn { TURN_WAIT, TURN_BLOCKED, TURN_AGAIN, TURN_PAUSE, TURN_CLOSE };
 
 static void on_event(evutil_socket_t fd, short what, void *context);
 
@@ -223,7 +224,7 @@ static enum protocol_next run_protocol(struct connection *connection)
 {
     struct worker *worker = connection->worker;
     struct input *input = &connection->input;
-    const char *data = input->data ? input->data : worker->input;
+    char *data = input->data ? input->data : worker->input;
     struct protocol_input received = {
         .data = data + input->begin, .size = input->end - input->begin, .capacity = INPUT_SIZE};
     enum protocol_next next =
@@ -239,6 +240,8 @@ static enum turn turn_after(const struct connection *connection, enum protocol_n
         metrics_add(connection->worker->block, METRIC_conn_yields, 1);
     if (next == PROTOCOL_READ)
         return connection->tls && connection->tls->more ? TURN_AGAIN : TURN_WAIT;
+    if (next == PROTOCOL_PAUSE)
+        return TURN_PAUSE;
     return next == PROTOCOL_CLOSE ? TURN_CLOSE : TURN_AGAIN;
 }
 
@@ -291,28 +294,31 @@ static enum turn turn_write(struct connection *connection)
     if (sent != SENT_ALL)
         return sent == SENT_PART ? TURN_BLOCKED : TURN_CLOSE;
     output_drop(connection);
-    if (connection->after == PROTOCOL_READ || connection->after == PROTOCOL_CLOSE)
-        return turn_after(connection, connection->after);
-    return serve(connection);
+    if (connection->after == PROTOCOL_WRITE || connection->after == PROTOCOL_YIELD)
+        return serve(connection);
+    return turn_after(connection, connection->after);
 }
 
 /* ---- turns ---- */
 
 static void watch(struct connection *connection, short what)
 {
-    if (connection->watched == what)
+    const struct timeval pause = {.tv_usec = PROTOCOL_PAUSE_MS * 1000};
+    if (connection->watched == what && what != EV_TIMEOUT)
         return;
     if (connection->watched)
         event_del(&connection->event);
     event_assign(&connection->event, connection->worker->base, connection->fd, (short)(what | EV_PERSIST),
                  on_event, connection);
-    event_add(&connection->event, NULL);
+    event_add(&connection->event, what == EV_TIMEOUT ? &pause : NULL);
     connection->watched = what;
 }
 
 /* What a TLS link asked for last comes before what the turn would wait for. */
 static short awaited(const struct connection *connection, enum turn turn)
 {
+    if (turn == TURN_PAUSE)
+        return EV_TIMEOUT;
     if (connection->tls && connection->tls->wants)
         return connection->tls->wants;
     return turn == TURN_BLOCKED ? EV_WRITE : EV_READ;
@@ -360,7 +366,8 @@ static void take_turn(struct connection *connection)
     connection->pass = worker->pass;
     show(&connection->seen.state, CONNECTION_PARSE);
     show(&connection->seen.active_s, clock_s());
-    bool input_left = connection->yielded && connection->after != PROTOCOL_READ;
+    bool input_left =
+        connection->watched == EV_TIMEOUT || (connection->yielded && connection->after != PROTOCOL_READ);
     enum turn turn = connection->output ? turn_write(connection)
                      : input_left       ? serve(connection)
                                         : turn_read(connection);

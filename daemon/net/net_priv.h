@@ -69,7 +69,7 @@ struct connection {
     struct tls_link *tls;        /* owned; NULL: plain text */
     struct event event;
     int fd;
-    short watched;             /* EV_READ or EV_WRITE */
+    short watched;             /* EV_READ, EV_WRITE or, while it pauses, EV_TIMEOUT */
     enum protocol_next after;  /* what follows once the pending reply is out */
     bool peer_gone;            /* nothing is left to say goodbye to */
     bool yielded;              /* on the worker's list of those to come back to */

@@ -61,6 +61,8 @@ struct protocol *protocol_create(struct settings *settings, struct store *store,
     protocol->metrics = metrics;
     if (host != NULL)
         protocol->host = *host;
+    protocol->auth = protocol->host.auth;
+    protocol->sasl = settings_on(settings, sasl);
     command_index_build(&protocol->commands);
     commands_declare(metrics);
     metrics_probe_register(metrics, counters_probe, protocol);

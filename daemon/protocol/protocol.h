@@ -51,6 +51,15 @@ void output_clear(struct output *output);
 struct protocol;        /* one a process */
 struct protocol_thread; /* one a worker */
 
+/* Who may come in: the users of an auth file, lines of user:password. */
+struct auth;
+/* NULL with a line in `error`: not readable, malformed or empty. */
+struct auth *auth_create(const char *path, char *error, size_t error_size);
+/* Reads the file again; when it is no good, those of before stay. One thread at a time, beside the workers.
+ */
+bool auth_reload(struct auth *auth, char *error, size_t error_size);
+void auth_destroy(struct auth *auth);
+
 /* What the protocol asks of the process around it; all but `context` may be NULL (tests). */
 struct protocol_host {
     void *context;
@@ -62,6 +71,7 @@ struct protocol_host {
     void (*shutdown)(void *context, bool graceful);
     /* For `refresh_certs`: reads the certificates again. False with a line in `error`. */
     bool (*refresh_certificates)(void *context, char *error, size_t error_size);
+    struct auth *auth; /* who is served; borrowed. NULL: anybody */
 };
 
 struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,
@@ -79,6 +89,7 @@ struct session {
     uint8_t command; /* of the list of keys that goes on, or of the request whose body is ignored */
     uint8_t mode;
     bool noreply;
+    bool authenticated; /* asked for only where there are users to name */
     uint32_t expiry_s;  /* of the list of keys */
     uint32_t requests;  /* since the last yield, for -R */
     uint64_t cas;       /* of the value that goes out in pieces */
@@ -95,13 +106,17 @@ enum protocol_next {
     PROTOCOL_READ,  /* all that could be done is done: more input is needed */
     PROTOCOL_WRITE, /* the output is as full as it should get: send, then run again */
     PROTOCOL_YIELD, /* -R requests done and input is left: serve others first, then run again */
-    PROTOCOL_CLOSE  /* send what is pending, then close */
+    PROTOCOL_CLOSE, /* send what is pending, then close */
+    PROTOCOL_PAUSE  /* send what is pending; run again after PROTOCOL_PAUSE_MS, and receive nothing before */
 };
+
+/* How late a failed try to authenticate is answered: no more than two guesses a second on a connection. */
+#define PROTOCOL_PAUSE_MS 500u
 
 /* What was received and is not done with. A line that cannot fit the capacity is refused as memcached refuses
  * a too long line; get lines of any length are streamed key by key. */
 struct protocol_input {
-    const char *data; /* borrowed for the call */
+    char *data; /* borrowed for the call; a password in it is overwritten */
     size_t size;
     size_t capacity; /* of the buffer it is received into */
     size_t consumed; /* set: how much of it is done with */

@@ -120,7 +120,9 @@ struct protocol {
     struct metrics *metrics;
     struct prefixes *prefixes;
     struct protocol_host host;
-    bool cas_hidden; /* -C */
+    struct auth *auth; /* borrowed; NULL: anybody is served */
+    bool sasl;         /* -S */
+    bool cas_hidden;   /* -C */
     struct command_index commands;
 };
 
@@ -141,6 +143,7 @@ enum session_state {
     SESSION_BODY,    /* a body, into the staging */
     SESSION_SWALLOW, /* a body, to be ignored; then the result in `mode` is told, unless RESULT_COUNT */
     SESSION_REPLY,   /* a long reply is going out */
+    SESSION_TOKEN,   /* user and password, into `text`: before authentication only */
     SESSION_VALUE    /* a value is going out in pieces, then the rest of the line of keys */
 };
 

@@ -1,7 +1,7 @@
 /* The way of a request through this room: a batch is parsed from the input, its keys are fetched together,
  * its requests are executed in order and answered. What cannot go on (a body that is coming, an output that
  * is full) stays in the session or in the input, and the next run continues there. */
-#include "protocol/run_priv.h"
+#include "protocol/auth_priv.h"
 
 #include "base/assert.h"
 
@@ -145,7 +145,7 @@ static enum step run_skip(struct run *run)
     return STEP_ON;
 }
 
-static enum step run_long_reply(struct run *run)
+enum step run_long_reply(struct run *run)
 {
     struct session *session = run->session;
     size_t size = session->body_size - session->body_got, room = output_room(run->output);
@@ -177,6 +177,8 @@ static enum step run_step(struct run *run)
     case SESSION_IDLE:
     case SESSION_KEYS:
         return run_batch(run);
+    case SESSION_TOKEN:
+        break; /* auth_run's */
     }
     UNREACHABLE();
 }
@@ -188,15 +190,15 @@ enum protocol_next protocol_run(struct protocol_thread *thread, struct session *
     struct run run = {.thread = thread,
                       .session = session,
                       .output = output,
+                      .begin = input->data,
                       .at = input->data,
                       .end = input->data + input->size,
                       .capacity = input->capacity,
                       .requests_max = settings_u64(thread->protocol->settings, requests_per_event)};
     thread->detail = settings_on(thread->protocol->settings, detail);
-    enum step step;
-    do
+    enum step step = auth_required(thread, session) ? auth_run(&run) : STEP_ON;
+    while (step == STEP_ON)
         step = run_step(&run);
-    while (step == STEP_ON);
     input->consumed = (size_t)(run.at - input->data);
     session->requests = 0;
     return (enum protocol_next)step;

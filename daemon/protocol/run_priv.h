@@ -12,6 +12,7 @@ enum step {
     STEP_WRITE = PROTOCOL_WRITE,
     STEP_YIELD = PROTOCOL_YIELD,
     STEP_CLOSE = PROTOCOL_CLOSE,
+    STEP_PAUSE = PROTOCOL_PAUSE,
     STEP_ON
 };
 
@@ -19,6 +20,7 @@ struct run {
     struct protocol_thread *thread;
     struct session *session;
     struct output *output;
+    char *begin;          /* of the input */
     const char *at, *end; /* the input not done with yet */
     size_t capacity;
     uint64_t requests_max;
@@ -70,6 +72,9 @@ static inline void request_done(struct run *run, const struct request *request)
     run->at = request->consumed;
     run->session->requests++;
 }
+
+/* A reply from session->text, as much of it as fits. */
+enum step run_long_reply(struct run *run);
 
 /* A request that looks up keys, each of which may have a value to send. */
 enum step run_keys(struct run *run, const struct request *request);

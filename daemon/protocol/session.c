@@ -13,6 +13,8 @@ void session_init(struct session *session)
 void session_fini(struct session *session)
 {
     session_unstage(session);
+    if (session->state == SESSION_TOKEN)
+        explicit_bzero(session->text, session->body_size);
     free(session->text);
     session_init(session);
 }

@@ -80,8 +80,6 @@ def test_unknown_options_are_refused():
 def test_what_is_not_built_is_refused_not_ignored():
     refused('-U (--udp-port): UDP is not built yet: must be 0, not "11211"', "-U", "11211")
     refused('-B (--protocol): the binary protocol is not built yet: must be auto or ascii, not "binary"', "-B", "binary")
-    refused("-S (--enable-sasl): SASL authentication is not built yet: start without it", "-S")
-    refused("-Y (--auth-file): authentication by file is not built yet: start without it", "-Y", "/dev/null")
     refused("-Z (--enable-ssl): TLS is not built yet: start without it", "-Z")
     refused("-e (--memory-file): the warm restart is not built yet: start without it", "-e", "/dev/null")
     refused("-o ssl_key: not built yet: start without it", "-o", "ssl_key=/dev/null")

@@ -38,6 +38,10 @@ ELSEWHERE = {
     "CLIENT_ERROR command not allowed": "nothing: each command that is refused says it in its own words",
     "SERVER_ERROR out of memory writing get response": "allocation failure",
     "SERVER_ERROR out of memory writing stats": "allocation failure",
+    "CLIENT_ERROR unauthenticated": "check_auth.py, against memcached too",
+    "CLIENT_ERROR authentication failure": "check_auth.py, against memcached too",
+    "CLIENT_ERROR bad authentication token format": "check_auth.py, against memcached too",
+    "CLIENT_ERROR bad command line termination": "check_auth.py, against memcached too",
     "SERVER_ERROR out of memory": "check_protocol_execute: full store without eviction",
 }
 
