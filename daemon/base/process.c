@@ -1,11 +1,13 @@
 #include "base/process.h"
 
 #include "base/log.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,12 +111,21 @@ static bool drop_to(const struct passwd *user)
     return true;
 }
 
+/* By name or, where no name is such, by number. */
+static const struct passwd *find_user(const char *user)
+{
+    const struct passwd *entry = getpwnam(user);
+    uint32_t number;
+    if (entry || !number_parse_u32(user, strlen(user), &number))
+        return entry;
+    return getpwuid((uid_t)number);
+}
+
 bool process_become(const char *user)
 {
     if (geteuid() != 0)
         return true;
-    errno = 0;
-    const struct passwd *entry = getpwnam(user ? user : USER_DEFAULT);
+    const struct passwd *entry = find_user(user ? user : USER_DEFAULT);
     if (!entry) {
         log_error("-u: there is no user %s", user ? user : USER_DEFAULT);
         return false;
@@ -127,9 +138,25 @@ bool process_become(const char *user)
     return true;
 }
 
+/* The process that a pid file names, 0: none. */
+static pid_t read_pid(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    long pid = 0;
+    if (!file)
+        return 0;
+    if (fscanf(file, "%9ld", &pid) != 1 || pid < 0)
+        pid = 0;
+    fclose(file);
+    return (pid_t)pid;
+}
+
 void process_write_pid(const char *path)
 {
     char temporary[4200];
+    pid_t before = read_pid(path);
+    if (before > 0 && before != getpid() && (kill(before, 0) == 0 || errno == EPERM))
+        log_warn("the pid file %s names process %ld, which runs: it will name this one", path, (long)before);
     snprintf(temporary, sizeof temporary, "%s.new", path);
     FILE *file = fopen(temporary, "we");
     bool good = file && fprintf(file, "%ld\n", (long)getpid()) > 0;
@@ -141,7 +168,9 @@ void process_write_pid(const char *path)
 
 void process_remove_pid(const char *path)
 {
-    if (path && unlink(path) != 0 && errno != ENOENT)
+    if (!path || read_pid(path) != getpid())
+        return; /* it is not there, or another process has put itself in */
+    if (unlink(path) != 0)
         log_debug("cannot remove the pid file %s: %m", path);
 }
 

@@ -21,12 +21,14 @@ void process_detach_done(void);
 /* Tells the service manager "READY=1" or "STOPPING=1", if it asked to be told ($NOTIFY_SOCKET). */
 void process_notify(const char *state);
 
-/* When root: becomes `user` (NULL: nobody) with its groups and no way back. Otherwise does nothing. */
+/* When root: becomes `user`, a name or a number (NULL: nobody), with its groups and no way back. Otherwise
+ * does nothing. */
 bool process_become(const char *user);
 
-/* Written whole or not at all. A failure to write is worth a line, not an end. */
+/* Written whole or not at all, over what a dead process left; a running one there is worth a line. So is a
+ * failure to write, not an end. */
 void process_write_pid(const char *path);
-void process_remove_pid(const char *path); /* NULL is fine */
+void process_remove_pid(const char *path); /* while it names this process; NULL is fine */
 
 void process_lock_memory(void); /* keeps every page touched from now on out of swap */
 void process_allow_cores(void); /* as large as the system lets them be, for another user too */

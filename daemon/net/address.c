@@ -1,4 +1,5 @@
 /* Listening sockets: from the words of -l and -s to descriptors. */
+#include "base/number.h"
 #include "net/net_priv.h"
 
 #include <arpa/inet.h>
@@ -136,6 +137,9 @@ bool listener_open_tcp(struct net *net, const char *item, char *error, size_t er
         tls = TLS_OFF;
     if (!split_address(item, host, sizeof host, &given))
         return fail(error, error_size, item, "not an address; host, host:port or [ipv6]:port is");
+    uint32_t number; /* getaddrinfo takes any, and cuts it to 16 bits */
+    if (given && (!number_parse_u32(given, strlen(given), &number) || number > UINT16_MAX))
+        return fail(error, error_size, item, "the port must be a number from 0 to 65535");
     snprintf(port, sizeof port, "%u", (unsigned)settings_u64(net->settings, port));
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};

@@ -69,7 +69,8 @@ def test_an_address_in_use_is_one_line_and_an_exit_status():
 
 def test_addresses_that_are_none():
     assert "cannot listen on [::1" in no_server("-l", "[::1")
-    assert "cannot listen on 127.0.0.1:http" in no_server("-l", "127.0.0.1:http")
+    for port in ("http", "65536", "99999", "-1", "", "1x"):
+        assert f"cannot listen on 127.0.0.1:{port}: the port must be" in no_server("-l", f"127.0.0.1:{port}"), port
     assert "cannot listen on 192.0.2.1:0" in no_server("-l", "192.0.2.1:0")
     assert "cannot listen on no-such-host.invalid" in no_server("-l", "no-such-host.invalid")
 

@@ -1,4 +1,4 @@
-"""Runs every check_*.py beside this file, a few at a time, and sums up."""
+"""Runs every check_*.py beside this file, or of the folder named, a few at a time, and sums up."""
 import glob
 import os
 import re
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-here = os.path.dirname(os.path.abspath(__file__))
+here = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
 
 
 def run(path):
