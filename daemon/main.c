@@ -89,6 +89,7 @@ static bool open_protocol(struct server *server)
                                        .connections = net_connections_visit,
                                        .shutdown = shut_down,
                                        .refresh_certificates = net_refresh_certificates,
+                                       .wake = net_wake,
                                        .auth = server->auth};
     server->history = history_create(server->metrics);
     server->protocol = protocol_create(&server->settings, server->store, server->metrics, &host);
@@ -160,6 +161,7 @@ static void reload(void *context)
 static void server_close(struct server *server)
 {
     admin_destroy(server->admin);
+    protocol_stop(server->protocol);
     net_destroy(server->net);
     if (server->protocol)
         store_maintainer_stop(server->store);

@@ -7,32 +7,24 @@
 #include "metrics/events.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "metrics/metrics_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define RING_SIZE_MIN 1024u
 #define RECORD_ALIGN  8u
-#define US_PER_S      1000000u
 
 enum ring_state { RING_CLOSED, RING_OPEN, RING_BUSY };
 
 struct record {
     uint32_t size; /* this head included; a multiple of RECORD_ALIGN */
     uint32_t filler;
-    struct event event;
+    struct live_event event;
 };
 _Static_assert(sizeof(struct record) + UINT8_MAX + RECORD_ALIGN <= RING_SIZE_MIN, "takes any event");
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * US_PER_S + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* ---- the thread's side ---- */
 
@@ -80,7 +72,8 @@ static bool ring_reserve(struct event_ring *ring, uint64_t *head, uint32_t size)
     return true;
 }
 
-static bool ring_put(struct event_ring *ring, const struct event *event, const char *text, size_t text_size)
+static bool ring_put(struct event_ring *ring, const struct live_event *event, const char *text,
+                     size_t text_size)
 {
     uint32_t size = (uint32_t)(sizeof(struct record) + text_size + RECORD_ALIGN - 1) & ~(RECORD_ALIGN - 1);
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed); /* our own */
@@ -90,7 +83,7 @@ static bool ring_put(struct event_ring *ring, const struct event *event, const c
     record->size = size;
     record->filler = 0;
     record->event = *event;
-    record->event.time_us = now_us();
+    record->event.time_us = clock_wall_us();
     record->event.text_size = (uint8_t)text_size;
     memcpy(record->event.text, text, text_size);
     /* Release pairs with the acquire in cursor_open: the record is whole. */
@@ -98,7 +91,8 @@ static bool ring_put(struct event_ring *ring, const struct event *event, const c
     return true;
 }
 
-void events_put(struct metrics_block *block, const struct event *event, const char *text, size_t text_size)
+void events_put(struct metrics_block *block, const struct live_event *event, const char *text,
+                size_t text_size)
 {
     struct event_ring *ring = &block->events;
     ASSERT(text_size <= UINT8_MAX);

@@ -33,7 +33,7 @@ enum event_type {
 enum event_reason { REASON_ERROR, REASON_NORMAL, REASON_IDLE, REASON_SHUTDOWN };
 
 /* What a type has no use for is 0. */
-struct event {
+struct live_event {
     uint64_t time_us; /* Unix time; events_put sets it */
     uint64_t size;    /* of the value in bytes */
     int64_t ttl_s;    /* left to live; EVENT_EVICTION: -1 for ever */
@@ -65,7 +65,8 @@ static inline bool events_wanted(const struct metrics_block *block, enum stream 
 }
 
 /* Puts the event with `text` of `text_size` bytes into the thread's ring, or drops and counts it. */
-void events_put(struct metrics_block *block, const struct event *event, const char *text, size_t text_size);
+void events_put(struct metrics_block *block, const struct live_event *event, const char *text,
+                size_t text_size);
 
 /* From here on these streams are wanted; none: the rings give back their memory. `ring_size` is that of each
  * thread's, rounded up to a power of two, when rings have to be opened. False: no memory, nothing changed. */
@@ -73,7 +74,7 @@ bool events_select(struct metrics *metrics, uint32_t streams, size_t ring_size);
 
 /* Takes what the rings hold, in order of time, and calls visit(context, event) for each; an event may come
  * late, if its thread was held up. Returns their count. */
-typedef void (*event_visit_fn)(void *context, const struct event *event);
+typedef void (*event_visit_fn)(void *context, const struct live_event *event);
 size_t events_take(struct metrics *metrics, event_visit_fn visit, void *context);
 
 /* Events put and events dropped since the start of the process. */

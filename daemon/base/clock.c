@@ -5,6 +5,7 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000ull
+#define US_PER_S 1000000ull
 
 static uint64_t origin_ns;
 static int64_t origin_wall_s;
@@ -38,6 +39,13 @@ void clock_tick(void)
 uint32_t clock_s(void)
 {
     return atomic_load_explicit(&now_s, memory_order_relaxed);
+}
+
+uint64_t clock_wall_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * US_PER_S + (uint64_t)t.tv_nsec / (NS_PER_S / US_PER_S);
 }
 
 int64_t clock_wall_s(uint32_t s)

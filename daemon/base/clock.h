@@ -24,6 +24,9 @@ uint32_t clock_s(void);
 /* Nanoseconds of CLOCK_MONOTONIC; for differences only. */
 uint64_t clock_ns(void);
 
+/* Microseconds of Unix time, by the system's clock as it stands. */
+uint64_t clock_wall_us(void);
+
 /* Unix time of the coarse second `s`, by the wall clock read at clock_init. */
 int64_t clock_wall_s(uint32_t s);
 

@@ -4,6 +4,7 @@
  * reply: nothing more is read until it has), TURN_AGAIN (others first), TURN_PAUSE (it is kept waiting),
  * TURN_CLOSE. All of it runs on the
  * connection's worker. */
+#include "metrics/events.h"
 #include "net/net_priv.h"
 
 #include "base/assert.h"
@@ -45,9 +46,32 @@ static void show_rest(struct connection *connection, enum connection_state state
     show(&connection->seen.memory_size, (c->input.data ? INPUT_SIZE : 0) + (c->output ? OUTPUT_SIZE : 0));
 }
 
-static enum connection_state waiting_state(const struct connection *connection)
+static enum connection_state state_after(const struct connection *connection, enum turn turn)
 {
+    if (session_watches(&connection->session))
+        return CONNECTION_WATCH;
+    if (turn == TURN_BLOCKED)
+        return CONNECTION_WRITE;
+    if (turn == TURN_AGAIN)
+        return CONNECTION_YIELDED;
     return connection->session.body_size > 0 ? CONNECTION_BODY : CONNECTION_READ;
+}
+
+/* Relaxed: the worker's own by now. */
+static void tell_watchers(const struct connection *connection, enum event_type type)
+{
+    const struct connection_seen *seen = &connection->seen;
+    if (!events_wanted(connection->worker->block, STREAM_connevents))
+        return;
+    uint64_t family_port = atomic_load_explicit(&seen->peer_family_port, memory_order_relaxed);
+    uint64_t address[2] = {atomic_load_explicit(&seen->peer_address[0], memory_order_relaxed),
+                           atomic_load_explicit(&seen->peer_address[1], memory_order_relaxed)};
+    const struct live_event event = {.type = (uint8_t)type,
+                                     .fd = connection->fd,
+                                     .family = (uint8_t)(family_port >> 16),
+                                     .port = (uint16_t)family_port,
+                                     .reason = connection->session.reason};
+    events_put(connection->worker->block, &event, (const char *)address, sizeof address);
 }
 
 /* ---- input ---- */
@@ -281,6 +305,7 @@ static enum turn turn_read(struct connection *connection)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? TURN_WAIT : TURN_CLOSE;
     if (got == 0) {
         connection->peer_gone = true;
+        connection->session.reason = REASON_NORMAL;
         return TURN_CLOSE;
     }
     metrics_add(connection->worker->block, METRIC_bytes_read, (uint64_t)got);
@@ -353,9 +378,7 @@ static void finish_turn(struct connection *connection, enum turn turn)
         return;
     }
     watch(connection, awaited(connection, turn));
-    show_rest(connection, turn == TURN_BLOCKED ? CONNECTION_WRITE
-                          : turn == TURN_AGAIN ? CONNECTION_YIELDED
-                                               : waiting_state(connection));
+    show_rest(connection, state_after(connection, turn));
     worker_turn_end(worker, connection);
 }
 
@@ -384,6 +407,15 @@ static void on_event(evutil_socket_t fd, short what, void *context)
 void connection_again(struct connection *connection)
 {
     take_turn(connection);
+}
+
+/* One that has a reply under way comes to its session by itself, once that is out. */
+void connection_wake(struct connection *connection)
+{
+    if (connection->output || connection->yielded)
+        return;
+    connection->pass = connection->worker->pass;
+    finish_turn(connection, serve(connection));
 }
 
 /* ---- beginning and end ---- */
@@ -417,6 +449,8 @@ static void close_tls(struct connection *connection)
 bool connection_open(struct connection *connection)
 {
     session_init(&connection->session);
+    connection->session.client =
+        (struct session_client){.id = connection->id, .slot = connection->slot, .fd = connection->fd};
     connection->input = (struct input){0};
     connection->output = NULL;
     connection->watched = 0;
@@ -430,6 +464,7 @@ bool connection_open(struct connection *connection)
     if (event_add(&connection->event, NULL) != 0)
         return false;
     connection->watched = EV_READ;
+    tell_watchers(connection, EVENT_OPENED);
     /* Release, and last: with its id the slot is in use, and may be asked to close. Partner: table.c. */
     atomic_store_explicit(&connection->seen.id, connection->id, memory_order_release);
     return true;
@@ -459,6 +494,7 @@ void connection_close(struct connection *connection)
     if (connection->watched)
         event_del(&connection->event);
     set_yielded(connection, false);
+    tell_watchers(connection, EVENT_CLOSED);
     session_fini(&connection->session);
     output_drop(connection);
     connection->input.begin = connection->input.end;

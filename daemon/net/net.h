@@ -54,6 +54,8 @@ bool net_connection_kill(struct net *net, uint64_t id);
 /* Reads the files of -Z again: connections to come are shown the new certificate. False with a line in
  * `error`, in memcached's words; then the old ones stay. */
 bool net_refresh_certificates(void *net, char *error, size_t error_size);
+/* For protocol_host. */
+bool net_wake(void *net, const struct session_client *client);
 /* For protocol_host: `stats conns`. */
 void net_connections_visit(void *net, void (*visit)(void *arg, int id, const char *name, const char *value),
                            void *arg);

@@ -35,6 +35,7 @@ enum connection_state {
     CONNECTION_BODY,
     CONNECTION_WRITE,
     CONNECTION_YIELDED,
+    CONNECTION_WATCH,
     CONNECTION_CLOSING
 };
 
@@ -109,7 +110,7 @@ struct worker {
 
     struct lock mailbox;
     struct connection *new_first; /* guarded by mailbox, as the next three */
-    struct kill_order *kill_first;
+    struct order *order_first;
     bool idle_check, stop_order;
     int wake_fd;
     struct event wake_event;
@@ -119,8 +120,10 @@ struct worker {
     _Atomic uint64_t requests, busy_ns; /* written by the worker alone */
 };
 
-struct kill_order {
-    struct kill_order *next;
+/* To whoever owns the connection of this slot and id. */
+struct order {
+    struct order *next;
+    void (*carry_out)(struct connection *connection);
     uint64_t id;
     uint32_t slot;
 };
@@ -176,7 +179,9 @@ bool worker_start(struct worker *worker);
 void worker_stop(struct worker *worker); /* asks; worker_join waits */
 void worker_join(struct worker *worker);
 void worker_give_connection(struct worker *worker, struct connection *connection);
-bool worker_give_kill(struct worker *worker, uint64_t id, uint32_t slot);
+/* `carry_out` is called on the worker, if the connection is still there. False: no memory. */
+bool worker_give_order(struct worker *worker, uint64_t id, uint32_t slot,
+                       void (*carry_out)(struct connection *connection));
 void worker_give_idle_check(struct worker *worker);
 /* Before the first turn of a pass. */
 void worker_awaken(struct worker *worker);
@@ -188,6 +193,8 @@ bool connection_open(struct connection *connection);
 void connection_close(struct connection *connection);
 /* Serves a connection that yielded. */
 void connection_again(struct connection *connection);
+/* Runs the session of one that waits: there is something for its client. */
+void connection_wake(struct connection *connection);
 /* Closes it, unless a reply is under way: then the turn that ends the reply does. */
 void connection_stop(struct connection *connection);
 

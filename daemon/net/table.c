@@ -14,6 +14,7 @@ static const char *const state_names[] = {
     [CONNECTION_READ] = "conn_read",       [CONNECTION_PARSE] = "conn_parse_cmd",
     [CONNECTION_BODY] = "conn_nread",      [CONNECTION_WRITE] = "conn_mwrite",
     [CONNECTION_YIELDED] = "conn_new_cmd", [CONNECTION_CLOSING] = "conn_closing",
+    [CONNECTION_WATCH] = "conn_watch",
 };
 
 /* ---- slots ---- */
@@ -158,9 +159,18 @@ bool net_connection_kill(struct net *net, uint64_t id)
     for (uint32_t slot = 0; id != 0 && slot < high; slot++) {
         const struct connection_seen *seen = &net->table.slots[slot].seen;
         if (see(&seen->id) == id)
-            return worker_give_kill(&net->workers[see32(&seen->worker)], id, slot);
+            return worker_give_order(&net->workers[see32(&seen->worker)], id, slot, connection_close);
     }
     return false;
+}
+
+bool net_wake(void *context, const struct session_client *client)
+{
+    struct net *net = context;
+    const struct connection_seen *seen = &net->table.slots[client->slot].seen;
+    struct worker *worker = &net->workers[see32(&seen->worker)];
+    return see(&seen->id) == client->id &&
+           worker_give_order(worker, client->id, client->slot, connection_wake);
 }
 
 /* ---- `stats conns` ---- */

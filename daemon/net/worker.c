@@ -1,4 +1,5 @@
 /* A worker: one thread, one event loop, its connections, and the mailbox through which others reach it. */
+#include "metrics/events.h"
 #include "net/net_priv.h"
 
 #include "base/assert.h"
@@ -33,14 +34,15 @@ void worker_give_connection(struct worker *worker, struct connection *connection
     ring(worker);
 }
 
-bool worker_give_kill(struct worker *worker, uint64_t id, uint32_t slot)
+bool worker_give_order(struct worker *worker, uint64_t id, uint32_t slot,
+                       void (*carry_out)(struct connection *connection))
 {
-    struct kill_order *order = malloc(sizeof *order);
+    struct order *order = malloc(sizeof *order);
     if (!order)
         return false;
     lock_acquire(&worker->mailbox);
-    *order = (struct kill_order){.next = worker->kill_first, .id = id, .slot = slot};
-    worker->kill_first = order;
+    *order = (struct order){.next = worker->order_first, .carry_out = carry_out, .id = id, .slot = slot};
+    worker->order_first = order;
     lock_release(&worker->mailbox);
     ring(worker);
     return true;
@@ -77,13 +79,13 @@ static void open_new(struct worker *worker, struct connection *connection)
 }
 
 /* The slot may have changed hands, even of worker, since the order was given: its id tells. */
-static void kill_ordered(struct worker *worker, struct kill_order *order)
+static void carry_out(struct worker *worker, struct order *order)
 {
     while (order) {
-        struct kill_order *next = order->next;
+        struct order *next = order->next;
         struct connection *connection = &worker->net->table.slots[order->slot];
         if (atomic_load_explicit(&connection->seen.id, memory_order_acquire) == order->id)
-            connection_close(connection);
+            order->carry_out(connection);
         free(order);
         order = next;
     }
@@ -97,8 +99,9 @@ static void close_idle(struct worker *worker)
     while (connection && timeout_s > 0) {
         struct connection *next = TAILQ_NEXT(connection, all);
         uint32_t active_s = atomic_load_explicit(&connection->seen.active_s, memory_order_relaxed);
-        if (now - active_s > timeout_s) {
+        if (now - active_s > timeout_s && !session_watches(&connection->session)) {
             metrics_add(worker->block, METRIC_idle_kicks, 1);
+            connection->session.reason = REASON_IDLE;
             connection_close(connection);
         }
         connection = next;
@@ -120,16 +123,16 @@ static void on_mail(evutil_socket_t fd, short what, void *context)
     (void)ignored, (void)what;
     lock_acquire(&worker->mailbox);
     struct connection *new_first = worker->new_first;
-    struct kill_order *kill_first = worker->kill_first;
+    struct order *order_first = worker->order_first;
     bool idle_check = worker->idle_check;
     worker->stopping = worker->stop_order;
     worker->new_first = NULL;
-    worker->kill_first = NULL;
+    worker->order_first = NULL;
     worker->idle_check = false;
     lock_release(&worker->mailbox);
     worker_awaken(worker);
     open_new(worker, new_first);
-    kill_ordered(worker, kill_first);
+    carry_out(worker, order_first);
     if (idle_check)
         close_idle(worker);
 }

@@ -13,9 +13,6 @@ static const uint8_t outcome_kinds[RESULT_COUNT] = {
 
 /* ---- recording ---- */
 
-/* What an item takes besides its key and value, for its size band where the store names none. */
-#define ITEM_OVERHEAD_SIZE 16u
-
 static void record_store_band(struct protocol_thread *thread, const struct request *request,
                               const struct store_key *key, enum outcome_kind kind)
 {
@@ -53,29 +50,6 @@ static void record_hit_band(struct protocol_thread *thread, const struct request
     }
 }
 
-static enum prefixes_event prefix_event(const struct request *request, enum result result)
-{
-    switch (command_rows[request->command].class) {
-    case CLASS_KEYS:
-    case CLASS_TOUCH_KEYS:
-        return result == RESULT_HIT ? PREFIXES_HIT : PREFIXES_MISS;
-    case CLASS_STORE:
-        return PREFIXES_SET;
-    case CLASS_KEY:
-        return PREFIXES_DELETE;
-    default:
-        return PREFIXES_EVENT_COUNT;
-    }
-}
-
-static void record_prefix(struct protocol_thread *thread, const struct request *request,
-                          const struct store_key *key, enum result result)
-{
-    enum prefixes_event event = prefix_event(request, result);
-    if (key != NULL && event != PREFIXES_EVENT_COUNT)
-        prefixes_record(thread->prefixes, key->data, key->size, event);
-}
-
 void counters_record(struct protocol_thread *thread, const struct request *request,
                      const struct store_key *key, const struct outcome *outcome)
 {
@@ -85,8 +59,8 @@ void counters_record(struct protocol_thread *thread, const struct request *reque
         record_store_band(thread, request, key, kind);
     else if (kind == KIND_HIT)
         record_hit_band(thread, request, key, outcome);
-    if (thread->detail)
-        record_prefix(thread, request, key, outcome->result);
+    if (__builtin_expect(thread->observed != 0, 0))
+        observe_outcome(thread, request, key, outcome);
 }
 
 void counters_gets_record(struct protocol_thread *thread, const struct request *request,

@@ -1,5 +1,6 @@
 /* The process's and the workers' part of the protocol, and what belongs to no command. */
 #include "protocol/protocol_priv.h"
+#include "protocol/watch_priv.h"
 
 #include "base/clock.h"
 
@@ -50,7 +51,10 @@ struct protocol *protocol_create(struct settings *settings, struct store *store,
         return NULL;
     const char *delimiter = settings->prefix_delimiter;
     protocol->prefixes = prefixes_create(delimiter != NULL ? delimiter[0] : ':');
-    if (protocol->prefixes == NULL) {
+    protocol->watchers = watchers_create(protocol);
+    if (protocol->prefixes == NULL || protocol->watchers == NULL) {
+        watchers_destroy(protocol->watchers);
+        prefixes_destroy(protocol->prefixes);
         free(protocol);
         return NULL;
     }
@@ -66,14 +70,23 @@ struct protocol *protocol_create(struct settings *settings, struct store *store,
     command_index_build(&protocol->commands);
     commands_declare(metrics);
     metrics_probe_register(metrics, counters_probe, protocol);
+    metrics_probe_register(metrics, watchers_probe, protocol->watchers);
     return protocol;
+}
+
+void protocol_stop(struct protocol *protocol)
+{
+    if (protocol != NULL)
+        watchers_stop(protocol->watchers);
 }
 
 void protocol_destroy(struct protocol *protocol)
 {
     if (protocol == NULL)
         return;
+    metrics_probe_remove(protocol->metrics, watchers_probe, protocol->watchers);
     metrics_probe_remove(protocol->metrics, counters_probe, protocol);
+    watchers_destroy(protocol->watchers);
     prefixes_destroy(protocol->prefixes);
     free(protocol);
 }

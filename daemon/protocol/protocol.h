@@ -60,6 +60,13 @@ struct auth *auth_create(const char *path, char *error, size_t error_size);
 bool auth_reload(struct auth *auth, char *error, size_t error_size);
 void auth_destroy(struct auth *auth);
 
+/* The connection of a session, as the host and those who watch know it. */
+struct session_client {
+    uint64_t id; /* the host's, as is slot: for wake */
+    uint32_t slot;
+    int fd; /* as `stats conns` names it */
+};
+
 /* What the protocol asks of the process around it; all but `context` may be NULL (tests). */
 struct protocol_host {
     void *context;
@@ -71,12 +78,16 @@ struct protocol_host {
     void (*shutdown)(void *context, bool graceful);
     /* For `refresh_certs`: reads the certificates again. False with a line in `error`. */
     bool (*refresh_certificates)(void *context, char *error, size_t error_size);
+    /* Something is there for this client: its session is to be run. False: not now. Any thread. */
+    bool (*wake)(void *context, const struct session_client *client);
     struct auth *auth; /* who is served; borrowed. NULL: anybody */
 };
 
 struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,
                                  const struct protocol_host *host);
-void protocol_destroy(struct protocol *protocol);
+/* Ends the protocol's own thread, which calls the host: before the host goes. */
+void protocol_stop(struct protocol *protocol);
+void protocol_destroy(struct protocol *protocol); /* when no session is left; NULL is fine */
 struct protocol_thread *protocol_thread_create(struct protocol *protocol, struct store_thread *store,
                                                struct metrics_block *block);
 void protocol_thread_destroy(struct protocol_thread *thread);
@@ -84,6 +95,7 @@ void protocol_thread_destroy(struct protocol_thread *thread);
 /* A connection's state between runs: small when idle (no allocation; a body in flight is staged by the
  * store). */
 struct held; /* protocol's own: a request that outlives its input */
+struct task; /* protocol's own: what goes on after a command, in turns */
 struct session {
     uint8_t state;   /* enum session_state, protocol's own */
     uint8_t command; /* of the list of keys that goes on, or of the request whose body is ignored */
@@ -98,9 +110,14 @@ struct session {
     struct store_staging *staging; /* owned; NULL unless a large body is coming */
     struct held *held;             /* owned; only while a body is staged or a value goes out in pieces */
     char *text;                    /* owned; a long reply being sent: body_size bytes, body_got of them out */
+    struct task *task;             /* owned; NULL unless one goes on */
+    uint8_t reason;                /* enum event_reason: why a PROTOCOL_CLOSE came */
+    struct session_client client;  /* the caller's to set, after session_init */
 };
 void session_init(struct session *session);
 void session_fini(struct session *session); /* drops a body in flight */
+/* Whether it is a watcher, which may be silent for ever. */
+bool session_watches(const struct session *session);
 
 enum protocol_next {
     PROTOCOL_READ,  /* all that could be done is done: more input is needed */

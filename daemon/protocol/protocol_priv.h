@@ -111,6 +111,9 @@ struct outcome {
     uint64_t cas;        /* of what was written; 0: nothing was */
     struct buffer reply; /* a long reply in place of a line; owned */
     bool close;          /* close the connection, without a reply */
+    /* CONTROL alone sets and clears these: */
+    struct task *task; /* what the session goes on with, instead of a reply; owned */
+    bool again;        /* nothing is done yet: what is in the output is to be sent first */
 };
 
 /* ---- the process, a worker ---- */
@@ -124,6 +127,8 @@ struct protocol {
     bool sasl;         /* -S */
     bool cas_hidden;   /* -C */
     struct command_index commands;
+    struct watchers *watchers;
+    _Atomic bool dumping; /* a dump of keys goes on: one at a time, as in memcached */
 };
 
 struct protocol_thread {
@@ -131,7 +136,9 @@ struct protocol_thread {
     struct store_thread *store;
     struct metrics_block *block;
     struct prefixes_thread *prefixes;
-    bool detail; /* the setting, read once a run */
+    uint32_t observed;                   /* see OBSERVE_PREFIXES */
+    struct output *output;               /* of this run */
+    const struct session_client *client; /* likewise */
     struct batch batch;
     struct outcome outcome;
 };
@@ -144,7 +151,8 @@ enum session_state {
     SESSION_SWALLOW, /* a body, to be ignored; then the result in `mode` is told, unless RESULT_COUNT */
     SESSION_REPLY,   /* a long reply is going out */
     SESSION_TOKEN,   /* user and password, into `text`: before authentication only */
-    SESSION_VALUE    /* a value is going out in pieces, then the rest of the line of keys */
+    SESSION_VALUE,   /* a value is going out in pieces, then the rest of the line of keys */
+    SESSION_TASK     /* a task goes on */
 };
 
 /* ---- bytes to requests ---- */
@@ -221,8 +229,24 @@ void text_reply_end(struct output *output);
 char *put_value_bytes(char *out, const struct store_view *view);
 
 /* ---- counting ---- */
+/* What an item takes besides its key and value, for its size band where the store names none. */
+#define ITEM_OVERHEAD_SIZE 16u
+
 /* Records one outcome: the only place where a request is counted. `key` may be NULL. */
 void counters_record(struct protocol_thread *thread, const struct request *request,
+                     const struct store_key *key, const struct outcome *outcome);
+
+/* ---- observing ---- */
+/* What is told of requests besides their counts: bits of protocol_thread.observed, read once a run; the streams
+ * that are watched (1 << enum stream), and this for `stats detail`. While it is 0 nothing below is called. */
+#define OBSERVE_PREFIXES (1u << 31)
+uint32_t observed_now(const struct protocol_thread *thread);
+/* Of get and gets. */
+void observe_get(struct protocol_thread *thread, const struct store_key *key, const struct outcome *outcome);
+/* Of other commands on keys but retrievals, before they are executed; `key` may be NULL. */
+void observe_before(struct protocol_thread *thread, const struct store_key *key);
+/* Of all requests but get and gets, once their outcome is counted. */
+void observe_outcome(struct protocol_thread *thread, const struct request *request,
                      const struct store_key *key, const struct outcome *outcome);
 
 /* The outcomes of one line of gets, added up so that the request matrix is written once. */
@@ -237,8 +261,8 @@ static inline void counters_get(struct protocol_thread *thread, struct counters_
     gets->misses += !hit;
     if (hit)
         metrics_band_add(thread->block, outcome->view.band, BAND_get_hits, 1);
-    if (thread->detail)
-        prefixes_record(thread->prefixes, key->data, key->size, hit ? PREFIXES_HIT : PREFIXES_MISS);
+    if (__builtin_expect(thread->observed != 0, 0))
+        observe_get(thread, key, outcome);
 }
 void counters_gets_record(struct protocol_thread *thread, const struct request *request,
                           const struct counters_gets *gets);
@@ -278,6 +302,7 @@ CONTROL(stats);
 CONTROL(slabs);
 CONTROL(lru);
 CONTROL(lru_crawler);
+CONTROL(watch);
 CONTROL(refresh_certs);
 
 /* ---- sessions ---- */
@@ -296,5 +321,6 @@ void session_release(struct session *session);
 bool session_stage(struct protocol_thread *thread, struct session *session, const struct request *request,
                    const struct store_key *key);
 void session_unstage(struct session *session);
+void session_end_task(struct session *session);
 
 #endif

@@ -1,7 +1,9 @@
 /* The way of a request through this room: a batch is parsed from the input, its keys are fetched together,
  * its requests are executed in order and answered. What cannot go on (a body that is coming, an output that
  * is full) stays in the session or in the input, and the next run continues there. */
+#include "metrics/events.h"
 #include "protocol/auth_priv.h"
+#include "protocol/task_priv.h"
 
 #include "base/assert.h"
 
@@ -60,6 +62,8 @@ static enum step run_plain(struct run *run, const struct request *request)
 {
     struct outcome *outcome = outcome_open(run->thread);
     const struct store_key *key = request_key(run, request);
+    if (__builtin_expect(run->thread->observed != 0, 0))
+        observe_before(run->thread, key);
     command_rows[request->command].execute(run->thread, request, key, outcome);
     counters_record(run->thread, request, key, outcome);
     request_done(run, request);
@@ -69,6 +73,32 @@ static enum step run_plain(struct run *run, const struct request *request)
         long_reply_begin(run, request, outcome);
     else
         run_reply(run, request, key, outcome);
+    return STEP_ON;
+}
+
+static enum step run_control(struct run *run, const struct request *request)
+{
+    struct session *session = run->session;
+    struct outcome *outcome = outcome_open(run->thread);
+    outcome->task = NULL;
+    outcome->again = false;
+    command_rows[request->command].execute(run->thread, request, NULL, outcome);
+    if (outcome->again)
+        return STEP_WRITE;
+    counters_record(run->thread, request, NULL, outcome);
+    request_done(run, request);
+    if (outcome->close) {
+        session->reason = request->command == COMMAND_shutdown ? REASON_SHUTDOWN : REASON_NORMAL;
+        return STEP_CLOSE;
+    }
+    if (outcome->task != NULL) {
+        session->task = outcome->task;
+        session->state = SESSION_TASK;
+    } else if (outcome->reply.size > 0 || outcome->reply.failed) {
+        long_reply_begin(run, request, outcome);
+    } else {
+        run_reply(run, request, NULL, outcome);
+    }
     return STEP_ON;
 }
 
@@ -85,6 +115,8 @@ static enum step run_request(struct run *run, const struct request *request)
         return STEP_WRITE;
     if (request->refusal != RESULT_OK)
         return run_refusal(run, request);
+    if (class == CLASS_CONTROL)
+        return run_control(run, request);
     if (!request->staged)
         return run_plain(run, request);
     run_staged(run, request, request_key(run, request));
@@ -161,6 +193,37 @@ enum step run_long_reply(struct run *run)
     return STEP_ON;
 }
 
+enum task_place task_place(const struct protocol_thread *thread, const struct request *request)
+{
+    if (output_pending(thread->output) == 0)
+        return TASK_ALONE;
+    if (request == thread->batch.requests)
+        return TASK_BEHIND_KEYS;
+    uint8_t class = command_rows[request[-1].command].class;
+    return class == CLASS_KEYS || class == CLASS_TOUCH_KEYS ? TASK_BEHIND_KEYS : TASK_BEHIND;
+}
+
+static enum step run_task(struct run *run)
+{
+    struct session *session = run->session;
+    struct task_turn turn = {run->thread, run->output, run->at, run->end};
+    enum task_next next = session->task->go_on(session->task, &turn);
+    run->at = turn.at;
+    switch (next) {
+    case TASK_WRITE:
+        return STEP_WRITE;
+    case TASK_AGAIN:
+        return STEP_YIELD;
+    case TASK_WAIT:
+        return STEP_READ;
+    case TASK_DONE:
+        session_end_task(session);
+        session->state = SESSION_IDLE;
+        return STEP_ON;
+    }
+    UNREACHABLE();
+}
+
 static enum step run_step(struct run *run)
 {
     switch ((enum session_state)run->session->state) {
@@ -174,6 +237,8 @@ static enum step run_step(struct run *run)
         return run_long_reply(run);
     case SESSION_VALUE:
         return run_value(run);
+    case SESSION_TASK:
+        return run_task(run);
     case SESSION_IDLE:
     case SESSION_KEYS:
         return run_batch(run);
@@ -195,7 +260,9 @@ enum protocol_next protocol_run(struct protocol_thread *thread, struct session *
                       .end = input->data + input->size,
                       .capacity = input->capacity,
                       .requests_max = settings_u64(thread->protocol->settings, requests_per_event)};
-    thread->detail = settings_on(thread->protocol->settings, detail);
+    thread->observed = observed_now(thread);
+    thread->output = output;
+    thread->client = &session->client;
     enum step step = auth_required(thread, session) ? auth_run(&run) : STEP_ON;
     while (step == STEP_ON)
         step = run_step(&run);

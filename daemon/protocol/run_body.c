@@ -66,6 +66,8 @@ static enum step body_finish(struct run *run)
         answer_result(run, request, key, RESULT_BAD_CHUNK);
     } else {
         struct outcome *outcome = outcome_open(run->thread);
+        if (run->thread->observed != 0)
+            observe_before(run->thread, key);
         command_rows[request->command].execute(run->thread, request, key, outcome);
         counters_record(run->thread, request, key, outcome);
         run_reply(run, request, key, outcome);

@@ -1,5 +1,6 @@
 /* A connection's state between two runs: a body that is coming, bytes to be ignored, a long reply. */
 #include "protocol/protocol_priv.h"
+#include "protocol/task_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,23 @@ void session_init(struct session *session)
 void session_fini(struct session *session)
 {
     session_unstage(session);
+    session_end_task(session);
     if (session->state == SESSION_TOKEN)
         explicit_bzero(session->text, session->body_size);
     free(session->text);
     session_init(session);
+}
+
+void session_end_task(struct session *session)
+{
+    if (session->task != NULL)
+        session->task->end(session->task);
+    session->task = NULL;
+}
+
+bool session_watches(const struct session *session)
+{
+    return session->task != NULL && session->task->is_watcher;
 }
 
 bool session_hold(struct session *session, const struct request *request, const struct store_key *key)

@@ -28,10 +28,10 @@ static void stats_group(struct protocol_thread *thread, const char *group, struc
 static void detail_set(struct protocol_thread *thread, bool on)
 {
     struct protocol *protocol = thread->protocol;
-    thread->detail = on;
     /* Relaxed: a setting stands alone; partner: settings_on. */
     atomic_store_explicit(&protocol->settings->detail, on, memory_order_relaxed);
     prefixes_enable(protocol->prefixes, on);
+    thread->observed = observed_now(thread);
 }
 
 static void stats_detail(struct protocol_thread *thread, const struct token *words, unsigned count,

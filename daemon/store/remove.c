@@ -1,6 +1,7 @@
 /* The one place where items leave the count: conservation (stored = current + removed, by reason) hangs on
  * it. */
 #include "base/clock.h"
+#include "metrics/events.h"
 #include "store/store_priv.h"
 
 enum removal removal_of(const struct store *store, const struct item *item, uint32_t now_s,
@@ -25,6 +26,18 @@ void live_count_item(struct store *store, const struct item *item, uint64_t loca
     }
 }
 
+static void tell_evicted(struct metrics_block *block, const struct item *item, unsigned band)
+{
+    uint32_t now_s = clock_s(), expiry_s = item_expiry_s(item);
+    const struct live_event event = {.type = EVENT_EVICTION,
+                                     .size = item_value_size(item),
+                                     .ttl_s = expiry_s == STORE_NEVER_S ? -1 : (int64_t)expiry_s - now_s,
+                                     .idle_s = now_s - item_access_s(item, now_s),
+                                     .class_id = (uint8_t)(band + 1),
+                                     .fetched = (item_flags(item) & ITEM_FETCHED) != 0};
+    events_put(block, &event, item_key(item), item_key_size(item));
+}
+
 /* Its age is that of its segment: since it was stored, or last copied because it had been read. */
 static void count_evicted(struct store_thread *thread, const struct item *item, unsigned band,
                           uint32_t segment_created_s)
@@ -32,6 +45,8 @@ static void count_evicted(struct store_thread *thread, const struct item *item, 
     struct metrics_block *block = thread->block;
     uint32_t now_s = clock_s(), idle_s = now_s - item_access_s(item, now_s);
     metrics_band_add(block, band, BAND_evicted, 1);
+    if (events_wanted(block, STREAM_evictions))
+        tell_evicted(block, item, band);
     if (item_expiry_s(item) != STORE_NEVER_S)
         metrics_band_add(block, band, BAND_evicted_nonzero, 1);
     if (!(item_flags(item) & ITEM_FETCHED)) {

@@ -33,7 +33,7 @@ struct taken {
     uint64_t size;
 };
 
-static void take_one(void *context, const struct event *event)
+static void take_one(void *context, const struct live_event *event)
 {
     struct taken *taken = context;
     taken->in_order = taken->in_order && event->time_us >= taken->last_us;
@@ -53,7 +53,7 @@ static struct taken take(void)
 
 static void put(struct metrics_block *by, const char *key, uint64_t size)
 {
-    const struct event event = {.type = EVENT_FETCH, .size = size};
+    const struct live_event event = {.type = EVENT_FETCH, .size = size};
     events_put(by, &event, key, strlen(key));
 }
 
@@ -202,7 +202,7 @@ struct heard {
     bool whole;
 };
 
-static void hear(void *context, const struct event *event)
+static void hear(void *context, const struct live_event *event)
 {
     struct heard *heard = context;
     heard->count++;
