@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing to build Vitrine and, with --tests, to run its tests too, or, with --clients, the matrix of
-# clients (`make matrix`): on Debian and its descendants, as root. Where nothing is missing it does nothing and needs no rights.
+# clients alone (`make matrix`, which the tests have as well): on Debian and its descendants, as root. Where nothing is
+# missing it does nothing and needs no rights.
 set -eu
 
 BUILD='gcc libc6-dev make pkg-config libevent-dev libssl-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
@@ -62,7 +63,7 @@ disable_services() {
 
 case "${1-}" in
 '') wanted=$BUILD ;;
---tests) wanted="$BUILD $TESTS $SERVERS $CLIENTS" ;;
+--tests) wanted="$BUILD $TESTS $SERVERS $CLIENTS $MATRIX" ;;
 --clients) wanted="$BUILD $MATRIX" ;;
 *) fail "usage: tools/install-deps.sh [--tests | --clients]" ;;
 esac

@@ -1,13 +1,17 @@
 """Does what the documents say to do, against a real server: the README's walk-through, its links, targets and options,
 and a real Prometheus with the configuration that we ship. The closing line is 'N passed, N failed'."""
 import argparse
+import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
 from pymemcache.client.base import Client
@@ -17,7 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 import servers  # noqa: E402
 
 CACHE, ADMIN = "127.0.0.1:11211", "127.0.0.1:9150"
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/decisions.md"]
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/decisions.md", "docs/differences.md"]
 
 
 class Wrong(Exception):
@@ -103,10 +107,135 @@ def prometheus_reads_it(place):
         command = ["prometheus", f"--config.file={path}", f"--storage.tsdb.path={folder}/data",
                    f"--web.listen-address=127.0.0.1:{port}"]
         with servers.Server("prometheus", command, port):
-            wait_until_up(port)
+            wait_until(lambda: list(values_of(port, "memcached_up").values()) == ["1"],
+                       "Prometheus did not get memcached_up from /metrics")
             rules = ask(port, "/api/v1/rules")["data"]["groups"]
             if not rules or any(rule["health"] == "err" for group in rules for rule in group["rules"]):
                 raise Wrong("the alert rules do not load")
+
+
+# ---- scaling out ----
+
+def section(path, title):
+    return text_of(path).split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
+
+
+def with_addresses(text, cache_ports, other_ports=()):
+    """The text with our ports for those of the nodes 10.0.0.11, .12 and so on."""
+    for number, port in enumerate(cache_ports, 11):
+        text = text.replace(f"10.0.0.{number}:11211", f"127.0.0.1:{port}")
+    for number, port in enumerate(other_ports, 11):
+        text = text.replace(f"10.0.0.{number}:9151", f"127.0.0.1:{port}")
+    return text
+
+
+@contextlib.contextmanager
+def three_nodes(binary):
+    with contextlib.ExitStack() as stack:
+        admins = [f"127.0.0.1:{servers.free_port()}" for _ in range(3)]
+        nodes = [stack.enter_context(servers.vitrine(binary, admin=admin)) for admin in admins]
+        yield [node.port for node in nodes], admins
+
+
+def clients_share_keys_out(place):
+    """Each snippet of the README, done: every key is on one node, and every node has some."""
+    snippets = blocks(section("README.md", "Scaling out"), "python")
+    if len(snippets) != 2:
+        raise Wrong(f"the section has {len(snippets)} snippets of Python")
+    for snippet in snippets:
+        with three_nodes(place.binary) as (ports, _):
+            subprocess.run(["/usr/bin/python3", "-c", with_addresses(snippet, ports)], check=True)
+            counts = [int(Client(("127.0.0.1", port)).stats()[b"curr_items"]) for port in ports]
+            if sum(counts) != 300 or min(counts) < 50:
+                raise Wrong(f"the nodes hold {counts} of 300 keys, after: {snippet}")
+
+
+def nginx_of(port, admin, folder):
+    """An nginx with deploy/nginx-metrics.conf for one node."""
+    site = with_addresses(text_of("deploy/nginx-metrics.conf"), [], [port]).replace(ADMIN, admin).replace("10.0.0.5", "127.0.0.1")
+    temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+    path = os.path.join(folder, "nginx.conf")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
+                  f"{'user nobody nogroup;' if os.geteuid() == 0 else ''} events {{}}\n"
+                  f"http {{ access_log off; client_body_temp_path {folder}/body; {temporary}\n{site} }}\n")
+    program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if not program:
+        raise Wrong("nginx is not installed: run tools/install-deps.sh --tests")
+    return servers.Server("nginx", [program, "-e", f"{folder}/error.log", "-p", folder, "-c", path], port)
+
+
+def status_of(url, **request):
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, **request), timeout=10).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def only_metrics_are_published(port):
+    if status_of(f"http://127.0.0.1:{port}/metrics") != 200:
+        raise Wrong("nginx does not give /metrics")
+    others = {path: status_of(f"http://127.0.0.1:{port}{path}") for path in ("/", "/api/v1/keys", "/metrics/", "/metrics/../api/v1/stats")}
+    if set(others.values()) != {404} or status_of(f"http://127.0.0.1:{port}/metrics", data=b"", method="POST") != 403:
+        raise Wrong(f"nginx gives more than /metrics: {others}")
+
+
+def values_of(port, query):
+    """{instance: value} of an instant query."""
+    found = ask(port, "/api/v1/query?" + urllib.parse.urlencode({"query": query}))["data"]["result"]
+    return {series["metric"].get("instance"): series["value"][1] for series in found}
+
+
+def panels(board):
+    for panel in board["panels"]:
+        yield from panels(panel) if "panels" in panel else ()
+        yield from panel.get("targets", ())
+
+
+def grafana_selects_by_instance(port, instance):
+    """Every query of the dashboard is one that Prometheus takes, and tells of the chosen instance only."""
+    board = json.loads(text_of("metrics/grafana/vitrine.json"))
+    variable = next(one for one in board["templating"]["list"] if one["name"] == "instance")
+    if not variable["multi"] or not variable["includeAll"]:
+        raise Wrong("the dashboard does not let several instances be chosen")
+    told = 0
+    for target in panels(board):
+        if 'instance=~"$instance"' not in target["expr"]:
+            raise Wrong(f"not by instance: {target['expr']}")
+        query = target["expr"].replace("$instance", re.escape(instance).replace("\\", "\\\\")).replace("$job", "vitrine")
+        query = re.sub(r"\$__(rate_)?interval", "1m", query)
+        found = values_of(port, query)
+        if set(found) - {instance, None}:
+            raise Wrong(f"tells of {set(found)}: {query}")
+        told += bool(found)
+    if not told:
+        raise Wrong("no query of the dashboard tells anything")
+
+
+def prometheus_follows_many_nodes(place):
+    """Three nodes behind nginx each, and a Prometheus with the README's targets."""
+    with contextlib.ExitStack() as stack:
+        ports, admins = stack.enter_context(three_nodes(place.binary))
+        fronts = [servers.free_port() for _ in ports]
+        for front, admin in zip(fronts, admins):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            os.chmod(folder, 0o777)
+            stack.enter_context(nginx_of(front, admin, folder))
+            only_metrics_are_published(front)
+        folder, port = stack.enter_context(tempfile.TemporaryDirectory()), servers.free_port()
+        config = "global:\n  scrape_interval: 1s\n" + with_addresses(blocks(section("README.md", "Scaling out"), "yaml")[0], [], fronts)
+        path = os.path.join(folder, "prometheus.yml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(config)
+        stack.enter_context(servers.Server("prometheus", [
+            "prometheus", f"--config.file={path}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"], port))
+        wanted = {f"127.0.0.1:{front}": "1" for front in fronts}
+        wait_until(lambda: values_of(port, "memcached_up") == wanted, "Prometheus did not get memcached_up of three nodes")
+        grafana_selects_by_instance(port, f"127.0.0.1:{fronts[1]}")
 
 
 def ask(port, path):
@@ -114,18 +243,16 @@ def ask(port, path):
         return json.load(reply)
 
 
-def wait_until_up(port):
-    """Until Prometheus has scraped the server, and read memcached_up from it."""
+def wait_until(condition, otherwise):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            found = ask(port, "/api/v1/query?query=memcached_up")["data"]["result"]
-            if found and found[0]["value"][1] == "1":
+            if condition():
                 return
         except OSError:
             pass
         time.sleep(0.2)
-    raise Wrong("Prometheus did not get memcached_up from /metrics")
+    raise Wrong(otherwise)
 
 
 class Place:
@@ -141,7 +268,8 @@ class Place:
 
 
 CHECKS = [quick_start_is_two_commands, links_lead_somewhere, make_targets_exist, options_are_in_the_help,
-          example_gets_faster_by_hits, curl_lines_work, prometheus_reads_it]
+          example_gets_faster_by_hits, curl_lines_work, prometheus_reads_it, clients_share_keys_out,
+          prometheus_follows_many_nodes]
 
 
 def main():
