@@ -36,6 +36,11 @@ void clock_tick(void)
     atomic_store_explicit(&now_s, (uint32_t)elapsed_s + CLOCK_FIRST_S, memory_order_relaxed);
 }
 
+uint64_t clock_left_ns(void)
+{
+    return NS_PER_S - (clock_ns() - origin_ns) % NS_PER_S;
+}
+
 uint32_t clock_s(void)
 {
     return atomic_load_explicit(&now_s, memory_order_relaxed);

@@ -15,8 +15,12 @@
 /* Takes the start of the process as the origin. Called once, before any other thread runs. */
 void clock_init(void);
 
-/* Brings the coarse clock up to date. Called by the main thread a few times a second. */
+/* Brings the coarse clock up to date. Called by the main thread as each second begins (clock_left_ns), so
+ * that what was stored for a second is gone a second later. */
 void clock_tick(void);
+
+/* Nanoseconds until the next second begins: 1 to 1,000,000,000. */
+uint64_t clock_left_ns(void);
 
 /* Seconds since the start of the process, at least CLOCK_FIRST_S. */
 uint32_t clock_s(void);

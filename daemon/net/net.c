@@ -13,7 +13,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define TICK_MS 100
+#define NS_PER_US 1000u
+#define TICK_LATE_US                                                                                         \
+    500u /* behind the second's beginning, so that a timer that rounds down is not too early */
 
 /* ---- probes ---- */
 
@@ -134,11 +136,20 @@ struct net *net_create(struct settings *settings, struct metrics *metrics, char 
     return net;
 }
 
+/* One that comes too early changes nothing and waits for the rest. */
+static void await_second(struct net *net)
+{
+    uint64_t us = clock_left_ns() / NS_PER_US + TICK_LATE_US;
+    const struct timeval left = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
+    event_add(&net->tick, &left);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct net *net = context;
     (void)fd, (void)what;
     clock_tick();
+    await_second(net);
     if (clock_s() == net->second)
         return;
     net->second = clock_s();
@@ -179,17 +190,16 @@ static void on_library_log(int severity, const char *line)
 static void start_main_loop(struct net *net)
 {
     event_set_log_callback(on_library_log);
-    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
     net->base = event_base_new();
     if (!net->base) {
         log_error("no event loop: %m");
         exit(EX_OSERR);
     }
-    event_assign(&net->tick, net->base, -1, EV_PERSIST, on_tick, net);
+    event_assign(&net->tick, net->base, -1, 0, on_tick, net);
     event_assign(&net->wake, net->base, net->wake_fd, EV_READ | EV_PERSIST, on_wake, net);
     event_assign(&net->signal, net->base, net->signal_fd, EV_READ | EV_PERSIST, on_signal, net);
     event_assign(&net->resume, net->base, -1, 0, listener_resume, net);
-    event_add(&net->tick, &tick);
+    await_second(net);
     event_add(&net->wake, NULL);
     event_add(&net->signal, NULL);
 }

@@ -37,6 +37,22 @@ START_TEST(a_tick_follows_the_precise_clock)
 }
 END_TEST
 
+START_TEST(a_tick_when_the_time_that_is_left_is_over_begins_a_second)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        clock_tick();
+        uint32_t before = clock_s();
+        uint64_t begin = clock_ns(), left = clock_left_ns();
+        ck_assert_uint_ge(left, 1);
+        ck_assert_uint_le(left, 1000000000ull);
+        while (clock_ns() - begin < left)
+            ;
+        clock_tick();
+        ck_assert_uint_gt(clock_s(), before);
+    }
+}
+END_TEST
+
 START_TEST(the_first_second_is_the_time_of_the_start)
 {
     int64_t now = (int64_t)time(NULL), start = clock_wall_s(CLOCK_FIRST_S);
@@ -86,6 +102,7 @@ int main(void)
     tcase_add_test(tcase, the_coarse_clock_begins_at_its_first_second);
     tcase_add_test(tcase, the_precise_clock_never_goes_back);
     tcase_add_test(tcase, a_tick_follows_the_precise_clock);
+    tcase_add_test(tcase, a_tick_when_the_time_that_is_left_is_over_begins_a_second);
     tcase_add_test(tcase, the_first_second_is_the_time_of_the_start);
     tcase_add_test(tcase, unix_time_and_the_coarse_second_map_to_each_other);
     tcase_add_test(tcase, a_time_before_the_start_has_already_expired);
