@@ -24,6 +24,9 @@ SUITES = [
     ("server", ["server-check"]),
     ("server (ASan, UBSan)", ["SANITIZE=address", "server-check"]),
     ("server (TSan)", ["SANITIZE=thread", "server-check"]),
+    ("tls", ["tls-check"]),
+    ("tls (ASan, UBSan)", ["SANITIZE=address", "tls-check"]),
+    ("tls (TSan)", ["SANITIZE=thread", "tls-check"]),
     ("options", ["options-check"]),
     ("options (ASan, UBSan)", ["SANITIZE=address", "options-check"]),
     ("admin", ["admin-check"]),
@@ -36,7 +39,7 @@ SUITES = [
     ("docs", ["docs-check"]),
 ]
 PROGRAMS = {"gcc": "gcc", "memcached": "memcached", "promtool": "prometheus", "chromium": "chromium", "node": "nodejs",
-            "memccapable": "libmemcached-tools", "pkg-config": "pkg-config"}
+            "memccapable": "libmemcached-tools", "pkg-config": "pkg-config", "openssl": "openssl"}
 MODULES = {"prometheus_client": "python3-prometheus-client", "pymemcache": "python3-pymemcache",
            "memcache": "python3-memcache", "pylibmc": "python3-pylibmc"}
 
