@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define NS_PER_US 1000u
-#define TICK_LATE_US                                                                                         \
-    500u /* behind the second's beginning, so that a timer that rounds down is not too early */
+/* Behind the second's beginning, so that a timer that rounds down is not too early. */
+#define TICK_LATE_US 500u
 
 /* ---- probes ---- */
 
@@ -25,6 +25,8 @@ static void probe(void *context, struct metrics_snapshot *snapshot)
     struct net *net = context;
     snapshot->value[METRIC_curr_connections] =
         atomic_load_explicit(&net->connection_count, memory_order_relaxed);
+    snapshot->value[METRIC_connection_structures] =
+        atomic_load_explicit(&net->table.high, memory_order_relaxed);
     snapshot->value[METRIC_max_connections] = net->table.capacity;
     snapshot->value[METRIC_accepting_conns] = net_accepting(net);
     if (!net->tls)
