@@ -46,6 +46,15 @@ static void show_rest(struct connection *connection, enum connection_state state
     show(&connection->seen.memory_size, (c->input.data ? INPUT_SIZE : 0) + (c->output ? OUTPUT_SIZE : 0));
 }
 
+/* A line that is whole and yet was not consumed waits for the body that it announces. */
+static bool awaits_body(const struct connection *connection)
+{
+    const struct input *input = &connection->input;
+    if (connection->session.body_size > 0)
+        return true;
+    return input->end > input->begin && memchr(input->data + input->begin, '\n', input->end - input->begin);
+}
+
 static enum connection_state state_after(const struct connection *connection, enum turn turn)
 {
     if (session_watches(&connection->session))
@@ -54,7 +63,7 @@ static enum connection_state state_after(const struct connection *connection, en
         return CONNECTION_WRITE;
     if (turn == TURN_AGAIN)
         return CONNECTION_YIELDED;
-    return connection->session.body_size > 0 ? CONNECTION_BODY : CONNECTION_READ;
+    return awaits_body(connection) ? CONNECTION_BODY : CONNECTION_READ;
 }
 
 /* Relaxed: the worker's own by now. */

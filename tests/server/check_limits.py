@@ -191,6 +191,10 @@ def test_connections_are_told_with_their_addresses():
             assert f"STAT {number}:secs_since_last_cmd " in text
         assert text.count("state conn_listening") == 1 and text.count(":state ") == 3
         assert "state conn_parse_cmd" in text and "state conn_read" in text
+        for piece in (b"set k 0 0 5\r\n", b"ab"):  # what is to come is told, a small body's too
+            other.send(piece)
+            eventually(lambda: b"state conn_nread" in one.ask(b"stats conns\r\n", b"END\r\n"), "the body is awaited")
+        assert other.ask(b"cde\r\n") == b"STORED\r\n"
 
 
 if __name__ == "__main__":
