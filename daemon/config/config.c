@@ -187,6 +187,24 @@ const char *config_auth_file(const struct settings *settings)
     return getenv(CONFIG_SASL_FILE_VARIABLE);
 }
 
+/* Where it is to be reached. */
+static bool check_places(struct config_reading *reading)
+{
+    struct settings *settings = reading->settings;
+    if (settings->udp_port > 0 && settings->source[OPTION_port] == OPTION_SOURCE_DEFAULT)
+        settings->port = settings_u64(settings, udp_port); /* as memcached does */
+    if (settings->port == 0 && settings->udp_port == 0 && !settings->unix_socket)
+        return config_fail(reading,
+                           "nothing to listen on: -p 0 turns TCP off, and there is neither -U nor -s");
+    if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
+        log_warn("-s turns TCP off: -l has no effect");
+    if (settings->unix_socket && settings->udp_port > 0)
+        log_warn("-s turns UDP off: -U has no effect");
+    if (settings->enable_ssl && settings->udp_port > 0)
+        log_warn("-Z does not hold for UDP: what -U serves can be read and changed on its way");
+    return true;
+}
+
 bool config_check(struct config_reading *reading)
 {
     struct settings *settings = reading->settings;
@@ -194,11 +212,8 @@ bool config_check(struct config_reading *reading)
     if (settings->napi_ids > settings->threads && settings->source[OPTION_threads] != OPTION_SOURCE_DEFAULT)
         return config_fail(reading, "-N (--napi-ids): must be at most -t, %llu here",
                            (unsigned long long)settings->threads);
-    if (settings->port == 0 && !settings->unix_socket)
-        return config_fail(reading, "nothing to listen on: -p 0 turns TCP off and there is no -s");
-    if (settings->unix_socket && settings->source[OPTION_listen] != OPTION_SOURCE_DEFAULT)
-        log_warn("-s turns TCP off: -l has no effect");
-    return check_tls(reading) && check_item_size(reading) && check_lru(reading) && check_access(reading);
+    return check_places(reading) && check_tls(reading) && check_item_size(reading) && check_lru(reading) &&
+           check_access(reading);
 }
 
 static bool read_all(struct config_reading *reading, int argc, char **argv)

@@ -135,8 +135,6 @@ static bool are_rising_sizes(const char *text)
 /* What holds for one option alone, beyond its type and range. `value` may be rewritten to the form kept. */
 static bool check_row(struct config_reading *reading, unsigned index, const char **value)
 {
-    if (index == OPTION_udp_port && strcmp(*value, "0") != 0)
-        return set_fail(reading, option_slot(index), *value, "UDP is not built yet: must be 0");
     if (index == OPTION_prefix_delimiter && reading->source != OPTION_SOURCE_DEFAULT)
         reading->settings->detail = true; /* memcached's -D asks for the detail too */
     if (index == OPTION_slab_sizes && !are_rising_sizes(*value))

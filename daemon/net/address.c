@@ -12,7 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define USER_TIMEOUT_MS 60000
+#define USER_TIMEOUT_MS      60000
+#define UDP_SEND_BUFFER_SIZE (4 << 20)
 
 static bool fail(char *error, size_t error_size, const char *what, const char *why)
 {
@@ -32,7 +33,16 @@ static void set_tcp_options(int fd, int family)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 }
 
-static void name_tcp(struct listener *listener)
+/* A reply of 64 KiB goes out at once, or what the buffer does not take is lost. */
+static void set_udp_options(int fd, int family)
+{
+    const int on = 1, size = UDP_SEND_BUFFER_SIZE;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+}
+
+static void name_socket(struct listener *listener)
 {
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
@@ -45,24 +55,36 @@ static void name_tcp(struct listener *listener)
     snprintf(listener->name, sizeof listener->name, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
+static unsigned *socket_count(struct net *net, int type)
+{
+    return type == SOCK_DGRAM ? &net->udp_count : &net->listener_count;
+}
+
+static bool bind_and_listen(const struct net *net, int fd, const struct addrinfo *info)
+{
+    return bind(fd, info->ai_addr, info->ai_addrlen) == 0 &&
+           (info->ai_socktype == SOCK_DGRAM || listen(fd, (int)settings_u64(net->settings, backlog)) == 0);
+}
+
 /* Binds one address. On failure errno says why and nothing is kept. */
 static bool open_one(struct net *net, const struct addrinfo *info, enum tls_mode tls)
 {
-    struct listener *listener = &net->listeners[net->listener_count];
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool datagrams = info->ai_socktype == SOCK_DGRAM;
+    struct listener *all = datagrams ? net->udp_sockets : net->listeners;
+    struct listener *listener = &all[*socket_count(net, info->ai_socktype)];
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    set_tcp_options(fd, info->ai_family);
-    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
-        listen(fd, (int)settings_u64(net->settings, backlog)) != 0) {
+    (datagrams ? set_udp_options : set_tcp_options)(fd, info->ai_family);
+    if (!bind_and_listen(net, fd, info)) {
         int why = errno;
         close(fd);
         errno = why;
         return false;
     }
     *listener = (struct listener){.net = net, .fd = fd, .family = info->ai_family, .tls = tls};
-    name_tcp(listener);
-    net->listener_count++;
+    name_socket(listener);
+    ++*socket_count(net, info->ai_socktype);
     return true;
 }
 
@@ -95,10 +117,11 @@ static bool split_address(const char *item, char *host, size_t host_size, const 
 static bool open_each(struct net *net, const char *item, enum tls_mode tls, const struct addrinfo *list,
                       char *error, size_t error_size)
 {
-    unsigned before = net->listener_count;
+    const unsigned *count = socket_count(net, list->ai_socktype);
+    unsigned before = *count;
     int why = EADDRNOTAVAIL;
     for (const struct addrinfo *info = list; info; info = info->ai_next) {
-        if (net->listener_count == LISTENERS_MAX)
+        if (*count == LISTENERS_MAX)
             return fail(error, error_size, item, "too many addresses");
         if (open_one(net, info, tls))
             continue;
@@ -106,7 +129,7 @@ static bool open_each(struct net *net, const char *item, enum tls_mode tls, cons
         if (why != EADDRNOTAVAIL && why != EAFNOSUPPORT)
             return fail(error, error_size, item, strerror(why));
     }
-    return net->listener_count > before || fail(error, error_size, item, strerror(why));
+    return *count > before || fail(error, error_size, item, strerror(why));
 }
 
 /* "notls:" and the like before an address of -l; *item moves behind it. */
@@ -126,7 +149,7 @@ static enum tls_mode tls_prefix(const char **item)
     return TLS_DEFAULT;
 }
 
-bool listener_open_tcp(struct net *net, const char *item, char *error, size_t error_size)
+bool listener_open_address(struct net *net, const char *item, int type, char *error, size_t error_size)
 {
     char host[256], port[8];
     const char *given, *whole = item;
@@ -140,9 +163,10 @@ bool listener_open_tcp(struct net *net, const char *item, char *error, size_t er
     uint32_t number; /* getaddrinfo takes any, and cuts it to 16 bits */
     if (given && (!number_parse_u32(given, strlen(given), &number) || number > UINT16_MAX))
         return fail(error, error_size, item, "the port must be a number from 0 to 65535");
-    snprintf(port, sizeof port, "%u", (unsigned)settings_u64(net->settings, port));
+    uint64_t usual = type == SOCK_DGRAM ? net->settings->udp_port : net->settings->port;
+    snprintf(port, sizeof port, "%u", (unsigned)usual);
     const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+        .ai_family = AF_UNSPEC, .ai_socktype = type, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list;
     bool any = strcmp(host, "*") == 0 || *host == '\0';
     int code = getaddrinfo(any ? NULL : host, given ? given : port, &hints, &list);

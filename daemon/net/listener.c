@@ -17,12 +17,12 @@ enum accepted { ACCEPTED, ACCEPT_NONE, ACCEPT_FAILED, ACCEPT_STARVED };
 
 /* ---- opening ---- */
 
-static bool open_list(struct net *net, const char *list, char *error, size_t error_size)
+static bool open_list(struct net *net, const char *list, int type, char *error, size_t error_size)
 {
     char *copy = strdup(list), *rest = copy;
     bool good = copy != NULL;
     for (char *item; good && (item = strsep(&rest, ",")) != NULL;)
-        good = *item == '\0' || listener_open_tcp(net, item, error, error_size);
+        good = *item == '\0' || listener_open_address(net, item, type, error, error_size);
     free(copy);
     return good;
 }
@@ -32,7 +32,9 @@ bool listener_open_all(struct net *net, char *error, size_t error_size)
     struct settings *settings = net->settings;
     if (settings->unix_socket)
         return listener_open_unix(net, settings->unix_socket, error, error_size);
-    return open_list(net, settings->listen, error, error_size);
+    bool tcp = settings_u64(settings, port) > 0, udp = settings_u64(settings, udp_port) > 0;
+    return (!tcp || open_list(net, settings->listen, SOCK_STREAM, error, error_size)) &&
+           (!udp || open_list(net, settings->listen, SOCK_DGRAM, error, error_size));
 }
 
 void listener_close_all(struct net *net)
@@ -42,7 +44,9 @@ void listener_close_all(struct net *net)
         if (net->listeners[i].family == AF_UNIX)
             unlink(net->settings->unix_socket);
     }
-    net->listener_count = 0;
+    for (unsigned i = 0; i < net->udp_count; i++)
+        close(net->udp_sockets[i].fd);
+    net->listener_count = net->udp_count = 0;
 }
 
 /* ---- pausing ---- */

@@ -59,7 +59,9 @@ void net_addresses(const struct net *net, char *out, size_t size)
     size_t at = 0;
     *out = '\0';
     for (unsigned i = 0; i < net->listener_count && at < size; i++)
-        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? "," : "", net->listeners[i].name);
+        at += (size_t)snprintf(out + at, size - at, "%s%s", at ? "," : "", net->listeners[i].name);
+    for (unsigned i = 0; i < net->udp_count && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%sudp:%s", at ? "," : "", net->udp_sockets[i].name);
 }
 
 uint16_t net_port(const struct net *net)
@@ -220,6 +222,7 @@ void net_start(struct net *net, struct protocol *protocol, struct store *store)
         }
     }
     listener_start_all(net);
+    udp_warn(net);
     atomic_store_explicit(&net->accepting, true, memory_order_relaxed);
 }
 

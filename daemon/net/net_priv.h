@@ -101,6 +101,7 @@ struct worker {
     struct pool input_pool, output_pool;
     char *input;                 /* one block, borrowed by each turn whose connection holds none */
     struct output_block *output; /* likewise; always empty between turns */
+    struct udp *udp;             /* owned; NULL where there is no -U */
     struct connection_list all, again;
     struct handshakes handshakes;
     char *gather; /* of ssl_wbuf_size: where pieces of a reply become one TLS record; NULL without TLS */
@@ -154,6 +155,8 @@ struct net {
     struct listener listeners[LISTENERS_MAX];
     unsigned listener_count;
     struct table table;
+    struct listener udp_sockets[LISTENERS_MAX]; /* every worker reads them all */
+    unsigned udp_count;
     uint32_t connection_max;           /* what the descriptors allow of -c */
     _Atomic uint32_t connection_count; /* up: main thread; down: workers */
     _Atomic bool accepting;
@@ -171,7 +174,8 @@ void listener_close_all(struct net *net);
 void listener_resume(evutil_socket_t fd, short what, void *net);
 
 /* address.c */
-bool listener_open_tcp(struct net *net, const char *item, char *error, size_t error_size);
+/* Every address that an item of -l stands for, by TCP (SOCK_STREAM) or UDP (SOCK_DGRAM). */
+bool listener_open_address(struct net *net, const char *item, int type, char *error, size_t error_size);
 bool listener_open_unix(struct net *net, const char *path, char *error, size_t error_size);
 
 /* worker.c */
@@ -197,6 +201,12 @@ void connection_again(struct connection *connection);
 void connection_wake(struct connection *connection);
 /* Closes it, unless a reply is under way: then the turn that ends the reply does. */
 void connection_stop(struct connection *connection);
+
+/* udp.c */
+bool udp_open(struct worker *worker);
+void udp_stop(struct worker *worker);  /* receives no more */
+void udp_close(struct worker *worker); /* once the thread has ended */
+void udp_warn(const struct net *net);  /* of sockets that others than this host reach */
 
 /* table.c */
 bool table_init(struct table *table, uint32_t capacity);

@@ -199,6 +199,16 @@ static void visit_listener(const struct listener *listener, visit_fn visit, void
     visit(arg, listener->fd, "secs_since_last_cmd", "0");
 }
 
+static void visit_udp(const struct listener *listener, visit_fn visit, void *arg)
+{
+    char name[LISTENER_NAME_SIZE + 8];
+    snprintf(name, sizeof name, "%s%s", listener->family == AF_INET6 ? "udp6:" : "udp:", listener->name);
+    visit(arg, listener->fd, "UDP", "UDP");
+    visit(arg, listener->fd, "addr", name);
+    visit(arg, listener->fd, "state", "conn_read");
+    visit(arg, listener->fd, "secs_since_last_cmd", "0");
+}
+
 void net_connections_visit(void *context, visit_fn visit, void *arg)
 {
     struct net *net = context;
@@ -207,6 +217,8 @@ void net_connections_visit(void *context, visit_fn visit, void *arg)
         return;
     for (unsigned i = 0; i < net->listener_count; i++)
         visit_listener(&net->listeners[i], visit, arg);
+    for (unsigned i = 0; i < net->udp_count; i++)
+        visit_udp(&net->udp_sockets[i], visit, arg);
     for (uint64_t after = 0;;) {
         size_t count = net_connections(net, after, batch, VISIT_BATCH);
         for (size_t i = 0; i < count; i++)

@@ -203,6 +203,7 @@ static void wind_up(struct worker *worker)
     const struct timeval step = {.tv_usec = 10000};
     uint64_t end_ns = clock_ns() + FAREWELL_NS;
     struct connection *connection = TAILQ_FIRST(&worker->all);
+    udp_stop(worker);
     while (connection) {
         struct connection *next = TAILQ_NEXT(connection, all);
         connection_stop(connection);
@@ -260,7 +261,7 @@ static bool set_up(struct worker *worker)
     worker->input = pool_take(&worker->input_pool);
     worker->output = pool_take(&worker->output_pool);
     return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output &&
-           set_up_tls(worker);
+           set_up_tls(worker) && udp_open(worker);
 }
 
 static bool launch(struct worker *worker)
@@ -292,6 +293,7 @@ bool worker_start(struct worker *worker)
 void worker_join(struct worker *worker)
 {
     pthread_join(worker->thread, NULL);
+    udp_close(worker);
     event_del(&worker->wake_event);
     handshakes_fini(&worker->handshakes);
     free(worker->gather);

@@ -102,6 +102,7 @@ struct session {
     uint8_t mode;
     bool noreply;
     bool authenticated; /* asked for only where there are users to name */
+    bool datagram;      /* lives for one datagram */
     uint32_t expiry_s;  /* of the list of keys */
     uint32_t requests;  /* since the last yield, for -R */
     uint64_t cas;       /* of the value that goes out in pieces */
@@ -143,6 +144,19 @@ struct protocol_input {
  * wholly to consumed bytes. */
 enum protocol_next protocol_run(struct protocol_thread *thread, struct session *session,
                                 struct protocol_input *input, struct output *output);
+
+/* A datagram holds a request, or several, as a whole; its reply may be lost, and must not be large. */
+#define PROTOCOL_DATAGRAM_SIZE_MAX  (64u << 10)
+#define PROTOCOL_DATAGRAM_REPLY_MAX (64u << 10)
+enum protocol_datagram {
+    PROTOCOL_DATAGRAM_DONE,    /* the output holds the reply, if there is any */
+    PROTOCOL_DATAGRAM_DROPPED, /* not a whole request: there is no reply */
+    PROTOCOL_DATAGRAM_CUT      /* the reply would be too large: the output holds the refusal */
+};
+/* Runs what one datagram brought, without its frame. `output` is empty and has room for twice
+ * PROTOCOL_DATAGRAM_REPLY_MAX; no more than that is left in it. Nothing is kept for the next. */
+enum protocol_datagram protocol_datagram(struct protocol_thread *thread, char *data, size_t size,
+                                         struct output *output);
 
 /* While a large body is coming and the input buffer is empty, where its next bytes may be received to
  * directly; NULL when there is no such body. protocol_body_received says how many came (then protocol_run

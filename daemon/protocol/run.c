@@ -79,6 +79,11 @@ static enum step run_plain(struct run *run, const struct request *request)
 static enum step run_control(struct run *run, const struct request *request)
 {
     struct session *session = run->session;
+    if (session->datagram && datagram_refuses(request->command)) {
+        request_done(run, request);
+        answer_result(run, request, NULL, RESULT_REFUSED);
+        return STEP_ON;
+    }
     struct outcome *outcome = outcome_open(run->thread);
     outcome->task = NULL;
     outcome->again = false;

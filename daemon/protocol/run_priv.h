@@ -81,6 +81,9 @@ enum step run_keys(struct run *run, const struct request *request);
 /* Goes on with a value in pieces. */
 enum step run_value(struct run *run);
 
+/* Whether a command is nothing for a datagram, whose sender may be anybody and which nothing outlives. */
+bool datagram_refuses(uint8_t command);
+
 /* A storage request whose body is received apart. */
 void run_staged(struct run *run, const struct request *request, const struct store_key *key);
 /* Goes on with such a body. */

@@ -380,6 +380,9 @@ def test_settings_tell_what_is_asked_for():
 
 def test_contradictory_options_are_refused():
     with auth_file() as path:
+        udp = "-U (--udp-port): UDP knows no users and cannot be served beside "
+        refused(udp + "-Y (--auth-file)", "-Y", path, "-U", "11211")
+        refused(udp + "-S (--enable-sasl)", "-S", "-U", "11211")
         refused("-Y (--auth-file) leaves the ascii protocol alone: -B (--protocol) must be ascii", "-Y", path, "-B", "auto")
     refused("-S (--enable-sasl): needs a file of users: give --auth-file FILE, or name it in MEMCACHED_SASL_PWDB", "-S")
 

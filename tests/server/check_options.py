@@ -78,7 +78,6 @@ def test_unknown_options_are_refused():
 
 
 def test_what_is_not_built_is_refused_not_ignored():
-    refused('-U (--udp-port): UDP is not built yet: must be 0, not "11211"', "-U", "11211")
     refused('-B (--protocol): the binary protocol is not built yet: must be auto or ascii, not "binary"', "-B", "binary")
     refused("-Z (--enable-ssl): TLS is not built yet: start without it", "-Z")
     refused("-e (--memory-file): the warm restart is not built yet: start without it", "-e", "/dev/null")
@@ -86,7 +85,7 @@ def test_what_is_not_built_is_refused_not_ignored():
 
 
 def test_nothing_to_listen_on_is_refused():
-    refused("nothing to listen on: -p 0 turns TCP off and there is no -s", "-p", "0")
+    refused("nothing to listen on: -p 0 turns TCP off, and there is neither -U nor -s", "-p", "0")
 
 
 def test_options_without_meaning_are_accepted_with_one_line_each():
