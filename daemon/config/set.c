@@ -139,13 +139,11 @@ static bool check_row(struct config_reading *reading, unsigned index, const char
         reading->settings->detail = true; /* memcached's -D asks for the detail too */
     if (index == OPTION_slab_sizes && !are_rising_sizes(*value))
         return set_fail(reading, option_slot(index), *value, "must be rising sizes, as 100-200-300");
-    if (index != OPTION_protocol || strcmp(*value, "auto-negotiate") == 0 || strcmp(*value, "ascii") == 0)
+    if (index != OPTION_protocol || strcmp(*value, "auto-negotiate") == 0 || strcmp(*value, "ascii") == 0 ||
+        strcmp(*value, "binary") == 0)
         return true;
-    if (strcmp(*value, "binary") == 0)
-        return set_fail(reading, option_slot(index), *value,
-                        "the binary protocol is not built yet: must be auto or ascii");
     if (strcmp(*value, "auto") != 0)
-        return set_fail(reading, option_slot(index), *value, "must be auto or ascii");
+        return set_fail(reading, option_slot(index), *value, "must be auto, ascii or binary");
     *value = "auto-negotiate";
     return true;
 }
@@ -215,7 +213,5 @@ bool config_other(struct config_reading *reading, unsigned index, const char *va
     title(row->letter, row->name, name, sizeof name);
     if (row->kind == OTHER_UNBUILT)
         return config_fail(reading, "%s: %s is not built yet: start without it", name, row->text);
-    if (row->kind == OTHER_UNUSED)
-        log_info("%s%s has no meaning here: %s", reading->place, name, row->text);
     return row->kind != OTHER_ACTION || act_on(reading, (enum other_id)index, value);
 }

@@ -33,7 +33,7 @@ void command_index_build(struct command_index *index)
     memset(index, 0, sizeof *index);
     for (unsigned i = 0; i < COMMAND_COUNT; i++) {
         const struct command_row *row = &command_rows[i];
-        if (row->class == CLASS_UNKNOWN)
+        if (row->tokens_min == 0)
             continue;
         unsigned slot = slot_of(row->name, row->name_size);
         while (index->slot[slot] != 0)

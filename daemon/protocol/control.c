@@ -62,23 +62,38 @@ static void outcome_say(struct outcome *outcome, enum result result, const char 
     outcome->text = text;
 }
 
+/* When the items go: as the words say or, where there are none, the request's expiry. */
 CONTROL(flush_all)
 {
     (void)key;
     struct words words = words_of(request);
     int64_t delay = 0;
+    uint32_t at_s = request->expiry_s;
     if (settings_on(thread->protocol->settings, no_flush))
         outcome_say(outcome, RESULT_REFUSED, "CLIENT_ERROR flush_all not allowed");
     else if (words.count > request->noreply && !word_i64(&words, 0, &delay))
         outcome->result = RESULT_BAD_EXPIRY;
-    else
-        store_flush(thread->store, protocol_exptime_cut(delay) > 0 ? protocol_expiry(delay) : clock_s());
+    else if (protocol_exptime_cut(delay) > 0)
+        at_s = protocol_expiry(delay);
+    if (outcome->result == RESULT_OK)
+        store_flush(thread->store, at_s != STORE_NEVER_S ? at_s : clock_s());
+}
+
+CONTROL(noop)
+{
+    (void)thread, (void)request, (void)key, (void)outcome;
 }
 
 CONTROL(version)
 {
     (void)thread, (void)request, (void)key;
     outcome->text = "VERSION " PROTOCOL_MEMCACHED_VERSION " vitrine/" VITRINE_VERSION;
+}
+
+CONTROL(mn)
+{
+    (void)thread, (void)request, (void)key;
+    outcome->text = "MN";
 }
 
 CONTROL(verbosity)

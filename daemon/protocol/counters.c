@@ -11,6 +11,14 @@ static const uint8_t outcome_kinds[RESULT_COUNT] = {
     [RESULT_NOT_FOUND] = KIND_MISS,      [RESULT_DELETED] = KIND_HIT,
     [RESULT_TOUCHED] = KIND_HIT,         [RESULT_BAD_CHUNK] = KIND_ANSWERED};
 
+/* A number that is created is neither found nor missed, to memcached. */
+static enum outcome_kind kind_of(unsigned command, enum result result)
+{
+    if (result == RESULT_STORED && command_rows[command].class == CLASS_DELTA)
+        return KIND_ANSWERED;
+    return (enum outcome_kind)outcome_kinds[result];
+}
+
 /* ---- recording ---- */
 
 static void record_store_band(struct protocol_thread *thread, const struct request *request,
@@ -54,7 +62,7 @@ void counters_record(struct protocol_thread *thread, const struct request *reque
                      const struct store_key *key, const struct outcome *outcome)
 {
     metrics_request(thread->block, request->command, outcome->result);
-    enum outcome_kind kind = (enum outcome_kind)outcome_kinds[outcome->result];
+    enum outcome_kind kind = kind_of(request->command, outcome->result);
     if (command_rows[request->command].class == CLASS_STORE)
         record_store_band(thread, request, key, kind);
     else if (kind == KIND_HIT)
@@ -84,7 +92,7 @@ static void derive(struct metrics_snapshot *snapshot, enum command command, enum
 {
     const struct command_row *row = &command_rows[command];
     uint64_t n = snapshot->request[command][result];
-    enum outcome_kind kind = (enum outcome_kind)outcome_kinds[result];
+    enum outcome_kind kind = kind_of(command, result);
     /* memcached counts each flush_all, refused ones too, but no other command that it refuses. */
     if (kind != KIND_REFUSED || command == COMMAND_flush_all)
         add(snapshot, row->count, n);

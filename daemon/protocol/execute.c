@@ -32,7 +32,7 @@ void execute_store(struct protocol_thread *thread, const struct request *request
                                 .expiry_s = request->expiry_s,
                                 .mode = (enum store_mode)command_rows[request->command].mode,
                                 /* No item has CAS 0. */
-                                .cas = request->cas_hidden ? 0 : request->number};
+                                .cas = request->cas_hidden ? 0 : request->cas};
     struct store_written written;
     outcome->result = joined(write.mode, store_write(thread->store, &write, &written));
     if (outcome->result == RESULT_STORED)
@@ -52,10 +52,9 @@ void execute_refused_store(struct protocol_thread *thread, const struct request 
 void execute_delete(struct protocol_thread *thread, const struct request *request,
                     const struct store_key *key, struct outcome *outcome)
 {
-    (void)request;
     /* For the size band of what is deleted. */
     store_peek(thread->store, key, &outcome->view);
-    outcome->result = store_delete(thread->store, key, 0);
+    outcome->result = store_delete(thread->store, key, request->cas);
 }
 
 void execute_arithmetic(struct protocol_thread *thread, const struct request *request,
@@ -63,7 +62,11 @@ void execute_arithmetic(struct protocol_thread *thread, const struct request *re
 {
     struct store_delta delta = {.key = *key,
                                 .delta = request->number,
-                                .decrement = command_rows[request->command].mode == MODE_DECREMENT};
+                                .decrement = command_rows[request->command].mode == MODE_DECREMENT,
+                                .cas = request->cas,
+                                .create = request->create,
+                                .initial = request->initial,
+                                .create_expiry_s = request->expiry_s};
     outcome->result = store_arithmetic(thread->store, &delta, &outcome->number);
     outcome->cas = outcome->number.cas;
     if (outcome->result == RESULT_MISS)

@@ -5,12 +5,13 @@
 #include "base/clock.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The largest expiry that counts from now; above it is a Unix time. */
 #define EXPTIME_RELATIVE_MAX (60 * 60 * 24 * 30)
 
 const struct dialect *const dialects[DIALECT_COUNT] = {
-    [DIALECT_TEXT] = &text_dialect, [DIALECT_META] = &text_dialect, [DIALECT_BINARY] = &text_dialect};
+    [DIALECT_TEXT] = &text_dialect, [DIALECT_META] = &text_dialect, [DIALECT_BINARY] = &binary_dialect};
 
 const char *protocol_version(void)
 {
@@ -25,13 +26,26 @@ int32_t protocol_exptime_cut(int64_t exptime)
 uint32_t protocol_expiry(int64_t exptime)
 {
     int32_t seconds = protocol_exptime_cut(exptime);
-    if (seconds == 0)
-        return STORE_NEVER_S;
     if (seconds < 0)
         return STORE_EXPIRED_S;
-    if (seconds <= EXPTIME_RELATIVE_MAX)
-        return clock_s() + (uint32_t)seconds;
-    return clock_from_wall_s(seconds);
+    return protocol_expiry_unsigned((uint32_t)seconds);
+}
+
+uint32_t protocol_expiry_unsigned(uint32_t exptime)
+{
+    if (exptime == 0)
+        return STORE_NEVER_S;
+    return exptime <= EXPTIME_RELATIVE_MAX ? clock_s() + exptime : clock_from_wall_s(exptime);
+}
+
+/* -B. Whatever begins neither like ascii nor like binary is sniffed: config has refused all else. */
+static enum session_speech speech_of(const char *protocol)
+{
+    if (protocol != NULL && strcmp(protocol, "ascii") == 0)
+        return SPEECH_TEXT;
+    if (protocol != NULL && strcmp(protocol, "binary") == 0)
+        return SPEECH_BINARY;
+    return SPEECH_UNKNOWN;
 }
 
 static void commands_declare(struct metrics *metrics)
@@ -61,6 +75,7 @@ struct protocol *protocol_create(struct settings *settings, struct store *store,
     prefixes_enable(protocol->prefixes, settings_on(settings, detail));
     protocol->settings = settings;
     protocol->cas_hidden = settings_on(settings, no_cas);
+    protocol->speaks = speech_of(settings->protocol);
     protocol->store = store;
     protocol->metrics = metrics;
     if (host != NULL)

@@ -59,7 +59,6 @@ struct auth *auth_create(const char *path, char *error, size_t error_size);
  */
 bool auth_reload(struct auth *auth, char *error, size_t error_size);
 void auth_destroy(struct auth *auth);
-
 /* The connection of a session, as the host and those who watch know it. */
 struct session_client {
     uint64_t id; /* the host's, as is slot: for wake */
@@ -100,6 +99,8 @@ struct session {
     uint8_t state;   /* enum session_state, protocol's own */
     uint8_t command; /* of the list of keys that goes on, or of the request whose body is ignored */
     uint8_t mode;
+    uint8_t speaks; /* enum session_speech, protocol's own */
+    bool sasl_begun; /* a SASL exchange waits for its next step */
     bool noreply;
     bool authenticated; /* asked for only where there are users to name */
     bool datagram;      /* lives for one datagram */
@@ -178,5 +179,8 @@ int32_t protocol_exptime_cut(int64_t exptime);
 /* Expiry as the protocol writes it (0 never, up to 30 days relative, above absolute, negative past) to a
  * coarse second. */
 uint32_t protocol_expiry(int64_t exptime);
+/* The same as the binary protocol writes it: nothing is negative, so that no item is born expired but by an
+ * old date. */
+uint32_t protocol_expiry_unsigned(uint32_t exptime);
 
 #endif

@@ -36,6 +36,7 @@ enum command_class {
     CLASS_DELTA,
     CLASS_TOUCH,
     CLASS_CONTROL,
+    CLASS_SASL,
     CLASS_UNKNOWN,
     CLASS_COUNT
 };
@@ -53,7 +54,7 @@ struct command_row {
     const char *name;
     uint8_t name_size;
     uint8_t class;      /* enum command_class */
-    uint8_t tokens_min; /* words, the command's own included */
+    uint8_t tokens_min; /* words, the command's own included; 0: it is none of text's */
     uint8_t mode;       /* enum store_mode or enum command_mode */
     execute_fn execute;
     enum metric count, hit, miss, badval;
@@ -84,9 +85,15 @@ struct request {
     bool cas_hidden;   /* -C: the CAS shown is 0, and the one given matches nothing */
     bool staged;       /* its body does not fit the input and is received apart */
     bool valueless;    /* a retrieval whose hit is answered without the value */
+    bool last;         /* the connection is closed behind its answer */
+    bool create;       /* arithmetic: a miss stores `initial` */
+    uint8_t opcode;    /* binary */
     uint16_t key_first, key_count; /* in the batch */
     uint32_t flags, expiry_s;
-    uint64_t number;      /* a CAS or a delta */
+    uint32_t opaque;      /* binary: goes back as it came */
+    uint64_t number;      /* a delta */
+    uint64_t cas;         /* the one the item must have; 0: any, but none for cas */
+    uint64_t initial;
     const char *body;     /* the value; NULL while staged */
     size_t body_size;     /* of the value */
     size_t swallow_size;  /* bytes behind the request that are to be ignored, with a refusal */
@@ -94,6 +101,9 @@ struct request {
     size_t words_size;    /* ... without the line's end */
     const char *consumed; /* when the request is done, the input is up to here */
 };
+
+/* Base64 has four characters for each three bytes. */
+#define DECODED_KEY_SIZE_MAX ((STORE_KEY_SIZE_MAX + 3) / 4 * 3)
 
 struct batch {
     unsigned request_count, key_count;
@@ -124,8 +134,9 @@ struct protocol {
     struct prefixes *prefixes;
     struct protocol_host host;
     struct auth *auth; /* borrowed; NULL: anybody is served */
-    bool sasl;         /* -S */
     bool cas_hidden;   /* -C */
+    bool sasl;         /* -S: the binary protocol asks for authentication */
+    uint8_t speaks;    /* -B: what sessions speak from the start (enum session_speech) */
     struct command_index commands;
     struct watchers *watchers;
     _Atomic bool dumping; /* a dump of keys goes on: one at a time, as in memcached */
@@ -143,6 +154,13 @@ struct protocol_thread {
     struct outcome outcome;
 };
 
+/* Which parser reads a session's input. */
+enum session_speech {
+    SPEECH_UNKNOWN, /* its first byte tells */
+    SPEECH_TEXT,
+    SPEECH_BINARY
+};
+
 enum session_state {
     SESSION_IDLE,
     SESSION_KEYS,    /* the rest of a line of keys */
@@ -150,9 +168,9 @@ enum session_state {
     SESSION_BODY,    /* a body, into the staging */
     SESSION_SWALLOW, /* a body, to be ignored; then the result in `mode` is told, unless RESULT_COUNT */
     SESSION_REPLY,   /* a long reply is going out */
-    SESSION_TOKEN,   /* user and password, into `text`: before authentication only */
     SESSION_VALUE,   /* a value is going out in pieces, then the rest of the line of keys */
-    SESSION_TASK     /* a task goes on */
+    SESSION_TASK,    /* a task goes on */
+    SESSION_TOKEN    /* user and password, into `text`: before authentication only */
 };
 
 /* ---- bytes to requests ---- */
@@ -168,10 +186,14 @@ struct parser {
     struct batch *batch;
     const char *at, *end; /* the input not parsed yet */
     size_t capacity;      /* of the caller's buffer */
+    bool locked;          /* binary: not authenticated yet */
 };
 enum parse_status text_parse(struct parser *parser);
 /* More keys of a line of which some are done. */
 enum parse_status text_parse_keys(struct parser *parser, const struct session *session);
+
+/* The same for one binary frame. */
+enum parse_status binary_parse(struct parser *parser);
 
 struct token {
     const char *data;
@@ -214,8 +236,12 @@ struct dialect {
     bool has_lists;         /* a request may ask for many keys: the hits are answered, then an end */
     bool asks_once;         /* a retrieval may change the item: never execute it twice */
     bool answers_first;     /* refuses before a body that is ignored, not behind it */
+    /* One of the values of `stats`, a dump of lines, and the end of both. */
+    void (*stat)(struct buffer *reply, const struct request *request, const char *name, const char *value);
+    void (*stat_lines)(struct buffer *reply, const struct request *request, const char *lines);
+    void (*stat_end)(struct buffer *reply, const struct request *request);
 };
-extern const struct dialect text_dialect;
+extern const struct dialect text_dialect, binary_dialect;
 extern const struct dialect *const dialects[DIALECT_COUNT];
 
 void text_reply(struct output *output, const struct request *request, const struct store_key *key,
@@ -293,7 +319,9 @@ void execute_refused_store(struct protocol_thread *thread, const struct request 
     void control_##name(struct protocol_thread *thread, const struct request *request,                       \
                         const struct store_key *key, struct outcome *outcome)
 CONTROL(flush_all);
+CONTROL(noop);
 CONTROL(version);
+CONTROL(mn);
 CONTROL(verbosity);
 CONTROL(quit);
 CONTROL(shutdown);

@@ -3,6 +3,7 @@
  * is full) stays in the session or in the input, and the next run continues there. */
 #include "metrics/events.h"
 #include "protocol/auth_priv.h"
+#include "protocol/binary_priv.h"
 #include "protocol/task_priv.h"
 
 #include "base/assert.h"
@@ -37,6 +38,8 @@ static enum step run_refusal(struct run *run, const struct request *request)
         execute_refused_store(run->thread, request, key, refusal);
     if (answer_first)
         answer_result(run, request, key, refusal);
+    if (request->last)
+        return STEP_CLOSE;
     if (request->swallow_size > 0)
         body_swallow(run, request, request->swallow_size, answer_first ? RESULT_COUNT : refusal);
     return STEP_ON;
@@ -67,13 +70,13 @@ static enum step run_plain(struct run *run, const struct request *request)
     command_rows[request->command].execute(run->thread, request, key, outcome);
     counters_record(run->thread, request, key, outcome);
     request_done(run, request);
-    if (outcome->close)
+    if (outcome->close && !request->last)
         return STEP_CLOSE;
     if (outcome->reply.size > 0 || outcome->reply.failed)
         long_reply_begin(run, request, outcome);
     else
         run_reply(run, request, key, outcome);
-    return STEP_ON;
+    return request->last ? STEP_CLOSE : STEP_ON;
 }
 
 static enum step run_control(struct run *run, const struct request *request)
@@ -92,10 +95,10 @@ static enum step run_control(struct run *run, const struct request *request)
         return STEP_WRITE;
     counters_record(run->thread, request, NULL, outcome);
     request_done(run, request);
-    if (outcome->close) {
+    if (outcome->close || request->last)
         session->reason = request->command == COMMAND_shutdown ? REASON_SHUTDOWN : REASON_NORMAL;
+    if (outcome->close && !request->last)
         return STEP_CLOSE;
-    }
     if (outcome->task != NULL) {
         session->task = outcome->task;
         session->state = SESSION_TASK;
@@ -104,7 +107,7 @@ static enum step run_control(struct run *run, const struct request *request)
     } else {
         run_reply(run, request, NULL, outcome);
     }
-    return STEP_ON;
+    return request->last ? STEP_CLOSE : STEP_ON;
 }
 
 static enum step run_request(struct run *run, const struct request *request)
@@ -120,6 +123,8 @@ static enum step run_request(struct run *run, const struct request *request)
         return STEP_WRITE;
     if (request->refusal != RESULT_OK)
         return run_refusal(run, request);
+    if (class == CLASS_SASL)
+        return run_sasl(run, request);
     if (class == CLASS_CONTROL)
         return run_control(run, request);
     if (!request->staged)
@@ -134,18 +139,22 @@ static enum step run_request(struct run *run, const struct request *request)
 static enum step batch_fill(struct run *run)
 {
     struct batch *batch = &run->thread->batch;
-    struct parser parser = {run->thread->protocol, batch, run->at, run->end, run->capacity};
+    struct parser parser = {run->thread->protocol, batch, run->at, run->end, run->capacity, false};
+    bool binary = run->session->speaks == SPEECH_BINARY;
+    parser.locked = binary && auth_required(run->thread, run->session);
     batch->request_count = batch->key_count = 0;
     uint64_t max = run->requests_max - run->session->requests;
     if (max > BATCH_REQUEST_MAX)
         max = BATCH_REQUEST_MAX;
+    if (parser.locked)
+        max = 1; /* which may unlock the next */
     enum parse_status status = PARSE_DONE;
     if (run->session->state == SESSION_KEYS)
         status = text_parse_keys(&parser, run->session);
     while (status == PARSE_DONE && parser.at < run->end && batch->request_count < max &&
            batch->key_count < BATCH_KEY_MAX &&
            !(batch->request_count > 0 && batch->requests[batch->request_count - 1].line_follows))
-        status = text_parse(&parser);
+        status = binary ? binary_parse(&parser) : text_parse(&parser);
     if (batch->request_count > 0)
         return STEP_ON;
     return status == PARSE_CLOSE ? STEP_CLOSE : STEP_READ;
@@ -253,6 +262,14 @@ static enum step run_step(struct run *run)
     UNREACHABLE();
 }
 
+/* The first byte of a session tells its protocol, unless -B does. */
+static uint8_t speech_sniff(const struct protocol *protocol, char first)
+{
+    if (protocol->speaks != SPEECH_UNKNOWN)
+        return protocol->speaks;
+    return (uint8_t)first == BINARY_MAGIC_REQUEST ? SPEECH_BINARY : SPEECH_TEXT;
+}
+
 enum protocol_next protocol_run(struct protocol_thread *thread, struct session *session,
                                 struct protocol_input *input, struct output *output)
 {
@@ -265,10 +282,13 @@ enum protocol_next protocol_run(struct protocol_thread *thread, struct session *
                       .end = input->data + input->size,
                       .capacity = input->capacity,
                       .requests_max = settings_u64(thread->protocol->settings, requests_per_event)};
+    if (session->speaks == SPEECH_UNKNOWN && input->size > 0)
+        session->speaks = speech_sniff(thread->protocol, input->data[0]);
     thread->observed = observed_now(thread);
     thread->output = output;
     thread->client = &session->client;
-    enum step step = auth_required(thread, session) ? auth_run(&run) : STEP_ON;
+    bool shut = auth_required(thread, session) && session->speaks != SPEECH_BINARY;
+    enum step step = shut ? auth_run(&run) : STEP_ON;
     while (step == STEP_ON)
         step = run_step(&run);
     input->consumed = (size_t)(run.at - input->data);

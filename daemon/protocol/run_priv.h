@@ -92,4 +92,7 @@ enum step run_body(struct run *run);
 void body_swallow(struct run *run, const struct request *request, size_t size, enum result result);
 enum step run_swallow(struct run *run);
 
+/* Binary: lists mechanisms, begins or continues authentication. */
+enum step run_sasl(struct run *run, const struct request *request);
+
 #endif

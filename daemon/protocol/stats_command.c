@@ -1,4 +1,4 @@
-/* `stats` and its subcommands in classic text. */
+/* `stats` and its subcommands, in the words of the text protocol. */
 #include "protocol/protocol_priv.h"
 
 #include "base/clock.h"
@@ -13,16 +13,23 @@
 #define CACHEDUMP_BUCKET_MAX 65536u
 #define CACHEDUMP_STEP       64u
 
+struct stats_reply {
+    struct buffer *buffer;
+    const struct request *request;
+};
+
 static void reply_stat(void *arg, const char *name, const char *value)
 {
-    struct buffer *reply = arg;
-    buffer_format(reply, "STAT %s %s\r\n", name, value);
+    struct stats_reply *reply = arg;
+    dialects[reply->request->dialect]->stat(reply->buffer, reply->request, name, value);
 }
 
-static void stats_group(struct protocol_thread *thread, const char *group, struct outcome *outcome)
+static void stats_group(struct protocol_thread *thread, const struct request *request, const char *group,
+                        struct outcome *outcome)
 {
-    protocol_stats(thread->protocol, group, reply_stat, &outcome->reply);
-    buffer_text(&outcome->reply, "END\r\n");
+    struct stats_reply reply = {&outcome->reply, request};
+    protocol_stats(thread->protocol, group, reply_stat, &reply);
+    dialects[request->dialect]->stat_end(&outcome->reply, request);
 }
 
 static void detail_set(struct protocol_thread *thread, bool on)
@@ -34,8 +41,23 @@ static void detail_set(struct protocol_thread *thread, bool on)
     thread->observed = observed_now(thread);
 }
 
-static void stats_detail(struct protocol_thread *thread, const struct token *words, unsigned count,
-                         struct outcome *outcome)
+static void detail_dump(struct protocol_thread *thread, const struct request *request,
+                        struct outcome *outcome)
+{
+    const struct dialect *dialect = dialects[request->dialect];
+    struct buffer lines = {0};
+    prefixes_dump(thread->protocol->prefixes, &lines);
+    buffer_append(&lines, "", 1);
+    if (lines.failed)
+        outcome->reply.failed = true;
+    else
+        dialect->stat_lines(&outcome->reply, request, lines.data);
+    dialect->stat_end(&outcome->reply, request);
+    buffer_fini(&lines);
+}
+
+static void stats_detail(struct protocol_thread *thread, const struct request *request,
+                         const struct token *words, unsigned count, struct outcome *outcome)
 {
     struct protocol *protocol = thread->protocol;
     if (settings_on(protocol->settings, no_dump)) {
@@ -46,8 +68,7 @@ static void stats_detail(struct protocol_thread *thread, const struct token *wor
     } else if (count > 1 && token_is(&words[1], "off")) {
         detail_set(thread, false);
     } else if (count > 1 && token_is(&words[1], "dump")) {
-        prefixes_dump(protocol->prefixes, &outcome->reply);
-        buffer_text(&outcome->reply, "END\r\n");
+        detail_dump(thread, request, outcome);
     } else {
         outcome->result = RESULT_BAD_FORMAT;
         outcome->text = "CLIENT_ERROR usage: stats detail on|off|dump";
@@ -134,11 +155,11 @@ CONTROL(stats)
     unsigned count = text_tokens(request->words, request->words_size, words, WORDS_MAX);
     const char *group = count == 0 ? "" : group_named(&words[0]);
     if (group != NULL)
-        stats_group(thread, group, outcome);
+        stats_group(thread, request, group, outcome);
     else if (token_is(&words[0], "reset"))
         stats_reset(thread, outcome);
     else if (token_is(&words[0], "detail"))
-        stats_detail(thread, words, count, outcome);
+        stats_detail(thread, request, words, count, outcome);
     else if (token_is(&words[0], "cachedump"))
         stats_cachedump(thread, words, count, outcome);
     else

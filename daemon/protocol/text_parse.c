@@ -240,7 +240,7 @@ static enum parse_status parse_class_store(struct parser *parser, const struct l
         !parse_expiry(&tokens[3], request))
         return refuse_body(request, RESULT_BAD_FORMAT);
     if (request->command == COMMAND_cas &&
-        (count < 6 || !number_parse_u64(tokens[5].data, tokens[5].size, &request->number)))
+        (count < 6 || !number_parse_u64(tokens[5].data, tokens[5].size, &request->cas)))
         return refuse_body(request, RESULT_BAD_FORMAT);
     key_add(parser, request, key->data, key->size);
     if (!store_fits(parser->protocol->store, key->size, request->body_size))

@@ -102,9 +102,30 @@ static void text_reply_value_head(struct output *output, const struct request *r
     output->size = (size_t)(out - output->data);
 }
 
+static void text_stat(struct buffer *reply, const struct request *request, const char *name, const char *value)
+{
+    (void)request;
+    buffer_format(reply, "STAT %s %s\r\n", name, value);
+}
+
+static void text_stat_lines(struct buffer *reply, const struct request *request, const char *lines)
+{
+    (void)request;
+    buffer_text(reply, lines);
+}
+
+static void text_stat_end(struct buffer *reply, const struct request *request)
+{
+    (void)request;
+    buffer_text(reply, "END\r\n");
+}
+
 const struct dialect text_dialect = {.reply = text_reply,
                                      .value = text_reply_value,
                                      .value_head = text_reply_value_head,
                                      .value_tail = {"\r\n", 2},
                                      .body_tail = {"\r\n", 2},
-                                     .has_lists = true};
+                                     .has_lists = true,
+                                     .stat = text_stat,
+                                     .stat_lines = text_stat_lines,
+                                     .stat_end = text_stat_end};

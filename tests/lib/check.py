@@ -34,6 +34,8 @@ SUITES = [
     ("soak (20 s)", ["soak", "SECONDS=20"]),
     ("transcripts", ["transcripts"]),
     ("transcripts (ASan, UBSan)", ["SANITIZE=address", "transcripts"]),
+    ("binary", ["binary-check"]),
+    ("binary (ASan, UBSan)", ["SANITIZE=address", "binary-check"]),
     ("clients", ["clients-check"]),
     ("metrics", ["metrics-check"]),
     ("docs", ["docs-check"]),

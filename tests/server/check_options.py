@@ -62,7 +62,7 @@ def test_sizes_modes_and_words_are_checked():
     refused("-I (--max-item-size): must be at most half of -m, 4096k here", "-m", "8", "-I", "5m")
     refused('-a (--unix-mask): must be an octal mode from 0 to 777, not "789"', "-a", "789")
     refused('-D (--prefix-delimiter): must be one character, not "::"', "-D", "::")
-    refused('-B (--protocol): must be auto or ascii, not "udp"', "-B", "udp")
+    refused('-B (--protocol): must be auto, ascii or binary, not "udp"', "-B", "udp")
     refused('-d (--daemon): takes yes or no, not "perhaps"', "--daemon=perhaps")
 
 
@@ -78,7 +78,6 @@ def test_unknown_options_are_refused():
 
 
 def test_what_is_not_built_is_refused_not_ignored():
-    refused('-B (--protocol): the binary protocol is not built yet: must be auto or ascii, not "binary"', "-B", "binary")
     refused("-Z (--enable-ssl): TLS is not built yet: start without it", "-Z")
     refused("-e (--memory-file): the warm restart is not built yet: start without it", "-e", "/dev/null")
     refused("-o ssl_key: not built yet: start without it", "-o", "ssl_key=/dev/null")
