@@ -26,7 +26,8 @@ struct net_events {
     void (*reload)(void *context); /* on SIGHUP: what options name as files is to be read again */
     void *context;
 };
-/* The main thread's loop: accepts, ticks the clock, calls `events` (NULL: nobody), until net_stop or a signal. */
+/* The main thread's loop: accepts, ticks the clock, calls `events` (NULL: nobody), until net_stop or a
+ * signal. */
 void net_run(struct net *net, const struct net_events *events);
 /* Ends net_run soon. Async-signal-safe and thread-safe. */
 void net_stop(struct net *net);

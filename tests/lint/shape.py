@@ -13,8 +13,8 @@ FILE_LINES_MAX = 600
 NESTING_MAX = 4
 PARAMETERS_MAX = 6
 SKIPPED = {"build", "node_modules", ".git"}
-# A callback that libmicrohttpd calls has the parameters that libmicrohttpd gives it.
-FOREIGN_CALLBACK = "struct MHD_Connection *"
+# A callback that libmicrohttpd or OpenSSL calls has the parameters that they give it.
+FOREIGN_CALLBACKS = ("struct MHD_Connection *", "BIO *")
 CONTROL = re.compile(r"( +)(?:\} )?(?:if|else|for|while|do|switch)\b")
 
 
@@ -48,7 +48,7 @@ def functions(lines):
         end = next((i for i in range(brace, len(lines)) if lines[i].startswith("}")), len(lines) - 1)
         depths = [len(found.group(1)) // 4 for found in map(CONTROL.match, lines[brace:end]) if found]
         inside = text[text.index("(", named.start(1)) + 1:text.rindex(")")]
-        parameters = 0 if FOREIGN_CALLBACK in inside else count_parameters(inside)
+        parameters = 0 if any(type in inside for type in FOREIGN_CALLBACKS) else count_parameters(inside)
         yield named.group(1), first + 1, end - first + 1, max(depths, default=0), parameters
 
 
