@@ -32,7 +32,7 @@ bool option_takes_value(const struct option_slot *slot);
 bool option_is_flag(const struct option_slot *slot);
 bool option_is_text(const struct option_slot *slot); /* kept as a string, not as a number */
 
-enum other_kind { OTHER_ACTION, OTHER_UNUSED, OTHER_UNBUILT };
+enum other_kind { OTHER_ACTION, OTHER_UNBUILT };
 
 enum other_id {
 #define OTHER(id, short_, long_, argument, kind, text) OTHER_ID_##id,
@@ -47,7 +47,7 @@ struct other_row {
 };
 const struct other_row *other_row(unsigned index);
 
-enum extended_kind { EXTENDED_SETS, EXTENDED_SWITCHES, EXTENDED_UNBUILT };
+enum extended_kind { EXTENDED_SETS, EXTENDED_SWITCHES };
 
 /* A key of -o. */
 struct extended_row {

@@ -49,8 +49,6 @@ static bool extended_one(struct config_reading *reading, const char *key, const 
     const struct extended_row *row = extended_find(off ? key + 3 : key);
     if (!row)
         return config_fail(reading, "-o %s: there is no such key; see --help", key);
-    if (row->kind == EXTENDED_UNBUILT)
-        return config_fail(reading, "-o %s: not built yet: start without it", key);
     reading->key = key;
     bool good = set_by_key(reading, row, value, off);
     reading->key = NULL;

@@ -275,9 +275,6 @@ static void table_unused(void)
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         if (option_row(i)->unused)
             printf("| `%s` | %s |\n", spelling(option_slot(i), name, sizeof name), option_row(i)->text);
-    for (unsigned i = 0; i < OTHER_COUNT; i++)
-        if (other_row(i)->kind == OTHER_UNUSED)
-            printf("| `-%c` | %s |\n", other_row(i)->letter, other_row(i)->text);
 }
 
 void config_print_table(void)
@@ -294,7 +291,7 @@ void config_print_table(void)
     printf("\n## General\n\n| option | |\n|---|---|\n");
     for (unsigned i = 0; i < OTHER_COUNT; i++) {
         const struct other_row *row = other_row(i);
-        if (row->kind != OTHER_UNUSED && row->text)
+        if (row->text)
             printf("| `%s%c%s--%s` | %s%s |\n", row->letter ? "-" : "", row->letter ? row->letter : ' ',
                    row->letter ? "`, `" : "", row->name, row->text,
                    row->kind == OTHER_UNBUILT ? ": not built yet, refused" : "");
