@@ -183,7 +183,8 @@ static const struct {
 #define OPTION(field_, type_, short_, long_, default_, min_, max_, unit_, stat_, when_, group_, argument_,   \
                text_)                                                                                        \
     {.name = stat_, .option = OPTION_##field_},
-#define FACT(stat_, text_) {.name = stat_, .option = -1, .fact = text_},
+#define SAME(stat_, field_) {.name = stat_, .option = OPTION_##field_},
+#define FACT(stat_, text_)  {.name = stat_, .option = -1, .fact = text_},
 #include "config/options.def"
 };
 

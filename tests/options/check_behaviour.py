@@ -17,15 +17,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LISTEN, SERVER = "../server/check_listen.py", "../server/check_options.py"
 # memcached's letter or key of -o: where it is shown that it does what it says. None: nothing follows from it here.
 HONOURED = {
-    "p": LISTEN, "l": LISTEN, "s": LISTEN, "a": LISTEN, "U": "../server", "A": "../server/check_stop.py",
+    "p": LISTEN, "l": LISTEN, "s": LISTEN, "a": LISTEN, "U": "../server/check_udp.py", "A": "../server/check_stop.py",
     "d": "test_d_detaches_with_its_pid_file", "r": "test_r_raises_the_limit_on_core_files",
     "u": "test_u_takes_a_name_or_a_number", "m": "../server/check_memory_limit.py", "M": "test_m_upper_refuses_what_does_not_fit",
     "c": "../server/check_limits.py", "k": "test_k_locks_memory", "v": "test_v_says_more", "h": SERVER, "i": SERVER, "V": SERVER,
     "P": "test_d_detaches_with_its_pid_file", "L": "test_l_upper_serves", "D": "test_d_upper_counts_by_its_prefix",
     "t": "test_t_starts_as_many_workers", "R": "test_r_upper_gives_others_a_turn", "C": "test_c_upper_hides_cas",
-    "b": "test_b_is_the_kernels_queue", "B": "../transcripts", "I": "test_i_upper_bounds_an_item", "F": "test_f_upper_refuses_flush_all",
-    "X": "test_x_upper_refuses_dumps", "W": "../transcripts", "S": "../clients/with_secured.py", "Y": "../clients/with_secured.py",
-    "Z": "../clients/with_secured.py", "e": None, "o": "check_every_option.py", "f": None, "n": None, "N": None,
+    "b": "test_b_is_the_kernels_queue", "B": "../binary", "I": "test_i_upper_bounds_an_item", "F": "test_f_upper_refuses_flush_all",
+    "X": "test_x_upper_refuses_dumps", "W": "../transcripts/watch.txt", "S": "../server/check_auth.py", "Y": "../server/check_auth.py",
+    "Z": "../tls", "e": None, "o": "check_every_option.py", "f": None, "n": None, "N": None,
     "maxconns_fast": "../server/check_limits.py", "no_maxconns_fast": "../server/check_limits.py",
     "idle_timeout": "../server/check_limits.py", "track_sizes": "test_track_sizes_answers_stats_sizes",
 }

@@ -9,7 +9,7 @@ from known import MEMCACHED, USER, Places
 # What memcached 1.6.45 prints besides Debian's 1.6.18.
 SINCE = ["client_flags_size"]
 # What both may say of themselves only: docs/stats.md says why.
-OURS = {"inter", "domain_socket", "num_threads", "num_threads_per_udp", "hash_algorithm", "lru_segmented", "temp_lru",
+OURS = {"inter", "domain_socket", "hash_algorithm", "lru_segmented", "temp_lru",
         "ssl_chain_cert", "ssl_key", "ssl_wbuf_size", "num_napi_ids", "memory_file"}
 
 
@@ -69,8 +69,8 @@ def differing(*options):
 
 def test_defaults_are_memcacheds_where_they_are_true_here():
     found = differing()
-    found.pop("tcpport", None)  # the port that this test listens on
-    assert found == {}, found
+    # The port that this test listens on; a thread a CPU, where memcached starts four.
+    assert set(found) <= {"tcpport", "num_threads", "num_threads_per_udp"}, found
 
 
 def test_what_is_given_is_told_alike():
@@ -82,9 +82,7 @@ def test_what_is_given_is_told_alike():
                "-o", "ext_item_age=9,ext_low_ttl=8,ext_recache_rate=7,ext_compact_under=6,ext_drop_under=5,ext_max_sleep=4",
                "-o", "ext_max_frag=0.3,slab_automove_freeratio=0.02,ext_drop_unread,ext_wbuf_size=2")
     found = differing(*options)
-    found.pop("tcpport", None)
-    # 1.6.18 leaves what its -o no_lru_crawler turned off as it was in one of the two places that tell of it.
-    assert set(found) <= {"slab_chunk_max"}, found
+    assert set(found) <= {"tcpport", "slab_chunk_max"}, found  # the latter is cut to the largest item there
 
 
 def test_the_socket_and_its_mode_are_told():

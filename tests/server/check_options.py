@@ -78,9 +78,7 @@ def test_unknown_options_are_refused():
 
 
 def test_what_is_not_built_is_refused_not_ignored():
-    refused("-Z (--enable-ssl): TLS is not built yet: start without it", "-Z")
     refused("-e (--memory-file): the warm restart is not built yet: start without it", "-e", "/dev/null")
-    refused("-o ssl_key: not built yet: start without it", "-o", "ssl_key=/dev/null")
 
 
 def test_nothing_to_listen_on_is_refused():
