@@ -22,6 +22,23 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 _Static_assert(COMMAND_COUNT <= METRICS_COMMAND_MAX, "the request matrix has a row for each command");
 _Static_assert(2 * COMMAND_COUNT <= COMMAND_SLOT_COUNT, "at least half of the slots are free");
 
+enum command_class command_kind(unsigned command)
+{
+    uint8_t class = command_rows[command].class;
+    switch (class) {
+    case CLASS_META_GET:
+        return CLASS_KEYS;
+    case CLASS_META_STORE:
+        return CLASS_STORE;
+    case CLASS_META_KEY:
+        return CLASS_KEY;
+    case CLASS_META_DELTA:
+        return CLASS_DELTA;
+    default:
+        return (enum command_class) class;
+    }
+}
+
 static unsigned slot_of(const char *word, size_t size)
 {
     return ((unsigned char)word[0] + 7u * (unsigned char)word[size - 1] + 31u * (unsigned)size) %

@@ -1,5 +1,5 @@
 /* Counting: each outcome once into the request matrix, and memcached's classic counters derived from it. */
-#include "protocol/protocol_priv.h"
+#include "protocol/meta_priv.h"
 
 /* What an outcome is to the classic counters. */
 enum outcome_kind { KIND_REFUSED, KIND_ANSWERED, KIND_HIT, KIND_MISS, KIND_BADVAL };
@@ -14,7 +14,7 @@ static const uint8_t outcome_kinds[RESULT_COUNT] = {
 /* A number that is created is neither found nor missed, to memcached. */
 static enum outcome_kind kind_of(unsigned command, enum result result)
 {
-    if (result == RESULT_STORED && command_rows[command].class == CLASS_DELTA)
+    if (result == RESULT_STORED && command_kind(command) == CLASS_DELTA)
         return KIND_ANSWERED;
     return (enum outcome_kind)outcome_kinds[result];
 }
@@ -28,8 +28,14 @@ static void record_store_band(struct protocol_thread *thread, const struct reque
         return;
     unsigned band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + request->body_size);
     metrics_band_add(thread->block, band, BAND_cmd_set, 1);
-    if (request->command == COMMAND_cas && (kind == KIND_HIT || kind == KIND_BADVAL))
+    bool is_cas = command_rows[request->command].hit == METRIC_cas_hits;
+    if (is_cas && (kind == KIND_HIT || kind == KIND_BADVAL))
         metrics_band_add(thread->block, band, kind == KIND_HIT ? BAND_cas_hits : BAND_cas_badval, 1);
+}
+
+static bool touches(const struct request *request)
+{
+    return command_rows[request->command].class == CLASS_META_GET && meta_has(request, META_T);
 }
 
 /* What a hit on an item counts for its size band. */
@@ -38,9 +44,10 @@ static void record_hit_band(struct protocol_thread *thread, const struct request
 {
     struct metrics_block *block = thread->block;
     unsigned band = outcome->view.band;
-    switch (command_rows[request->command].class) {
+    bool decrement = command_rows[request->command].mode == MODE_DECREMENT;
+    switch (command_kind(request->command)) {
     case CLASS_KEYS:
-        metrics_band_add(block, band, BAND_get_hits, 1);
+        metrics_band_add(block, band, touches(request) ? BAND_touch_hits : BAND_get_hits, 1);
         return;
     case CLASS_TOUCH_KEYS:
     case CLASS_TOUCH:
@@ -51,7 +58,7 @@ static void record_hit_band(struct protocol_thread *thread, const struct request
         return;
     case CLASS_DELTA:
         band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + outcome->number.size);
-        metrics_band_add(block, band, request->command == COMMAND_incr ? BAND_incr_hits : BAND_decr_hits, 1);
+        metrics_band_add(block, band, decrement ? BAND_decr_hits : BAND_incr_hits, 1);
         return;
     default:
         return;
@@ -61,9 +68,10 @@ static void record_hit_band(struct protocol_thread *thread, const struct request
 void counters_record(struct protocol_thread *thread, const struct request *request,
                      const struct store_key *key, const struct outcome *outcome)
 {
-    metrics_request(thread->block, request->command, outcome->result);
+    bool touched = outcome->result == RESULT_HIT && touches(request);
+    metrics_request(thread->block, request->command, touched ? RESULT_TOUCHED : outcome->result);
     enum outcome_kind kind = kind_of(request->command, outcome->result);
-    if (command_rows[request->command].class == CLASS_STORE)
+    if (command_kind(request->command) == CLASS_STORE)
         record_store_band(thread, request, key, kind);
     else if (kind == KIND_HIT)
         record_hit_band(thread, request, key, outcome);
@@ -93,6 +101,11 @@ static void derive(struct metrics_snapshot *snapshot, enum command command, enum
     const struct command_row *row = &command_rows[command];
     uint64_t n = snapshot->request[command][result];
     enum outcome_kind kind = kind_of(command, result);
+    if (result == RESULT_TOUCHED) {
+        add(snapshot, METRIC_cmd_touch, n);
+        add(snapshot, METRIC_touch_hits, n);
+        return;
+    }
     /* memcached counts each flush_all, refused ones too, but no other command that it refuses. */
     if (kind != KIND_REFUSED || command == COMMAND_flush_all)
         add(snapshot, row->count, n);

@@ -76,6 +76,8 @@ static bool is_told_of_store(enum result result)
 static uint8_t store_mode_of(const struct request *request)
 {
     const struct command_row *row = &command_rows[request->command];
+    if (row->class == CLASS_META_STORE)
+        return request->mode;
     return row->class == CLASS_STORE ? row->mode : STORE_ADD; /* a counter that was created */
 }
 
@@ -123,18 +125,22 @@ void observe_outcome(struct protocol_thread *thread, const struct request *reque
                      const struct store_key *key, const struct outcome *outcome)
 {
     uint8_t class = command_rows[request->command].class;
+    enum command_class kind = command_kind(request->command);
     enum result result = outcome->result;
     if (key == NULL)
         return;
+    if (class == CLASS_META_GET && is_wanted(thread, STREAM_fetchers))
+        tell_fetch(thread, key, result, outcome->miss, &outcome->view);
+    /* memcached counts no prefixes of meta commands. */
     if (class == CLASS_KEYS || class == CLASS_TOUCH_KEYS)
         observe_get(thread, key, outcome);
     if (class == CLASS_STORE && (thread->observed & OBSERVE_PREFIXES))
         prefixes_record(thread->prefixes, key->data, key->size, PREFIXES_SET);
     if (class == CLASS_KEY && (thread->observed & OBSERVE_PREFIXES))
         prefixes_record(thread->prefixes, key->data, key->size, PREFIXES_DELETE);
-    if ((class == CLASS_STORE || (class == CLASS_DELTA && result == RESULT_STORED)) &&
+    if ((kind == CLASS_STORE || (kind == CLASS_DELTA && result == RESULT_STORED)) &&
         is_wanted(thread, STREAM_mutations))
         observe_store(thread, request, key, result);
-    if (class == CLASS_KEY && result == RESULT_DELETED && is_wanted(thread, STREAM_deletions))
+    if (kind == CLASS_KEY && result == RESULT_DELETED && is_wanted(thread, STREAM_deletions))
         observe_deletion(thread, request, key, outcome);
 }

@@ -11,7 +11,7 @@
 #define EXPTIME_RELATIVE_MAX (60 * 60 * 24 * 30)
 
 const struct dialect *const dialects[DIALECT_COUNT] = {
-    [DIALECT_TEXT] = &text_dialect, [DIALECT_META] = &text_dialect, [DIALECT_BINARY] = &binary_dialect};
+    [DIALECT_TEXT] = &text_dialect, [DIALECT_META] = &meta_dialect, [DIALECT_BINARY] = &binary_dialect};
 
 const char *protocol_version(void)
 {

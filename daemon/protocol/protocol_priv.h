@@ -36,6 +36,11 @@ enum command_class {
     CLASS_DELTA,
     CLASS_TOUCH,
     CLASS_CONTROL,
+    CLASS_META_GET,
+    CLASS_META_STORE,
+    CLASS_META_KEY,
+    CLASS_META_DELTA,
+    CLASS_META_DEBUG,
     CLASS_SASL,
     CLASS_UNKNOWN,
     CLASS_COUNT
@@ -61,6 +66,9 @@ struct command_row {
     const char *summary;
 };
 extern const struct command_row command_rows[COMMAND_COUNT];
+
+/* What a command does to its key, however its line reads: KEYS, STORE, KEY or DELTA of meta commands too. */
+enum command_class command_kind(unsigned command);
 
 /* Open addressing over the names; built once, then constant. */
 #define COMMAND_SLOT_COUNT 128u
@@ -88,11 +96,15 @@ struct request {
     bool last;         /* the connection is closed behind its answer */
     bool create;       /* arithmetic: a miss stores `initial` */
     uint8_t opcode;    /* binary */
+    uint8_t mode;      /* meta: the letter of M; of ms then its enum store_mode */
     uint16_t key_first, key_count; /* in the batch */
     uint32_t flags, expiry_s;
-    uint32_t opaque;      /* binary: goes back as it came */
-    uint64_t number;      /* a delta */
-    uint64_t cas;         /* the one the item must have; 0: any, but none for cas */
+    uint32_t meta_flags;      /* meta: which there are, as bits */
+    uint32_t create_expiry_s; /* meta: of what N creates */
+    uint64_t cas_new;         /* meta: E */
+    uint32_t opaque;          /* binary: goes back as it came */
+    uint64_t number;          /* a delta; of mg the second of R */
+    uint64_t cas;             /* the one the item must have; 0: any, but none for cas */
     uint64_t initial;
     const char *body;     /* the value; NULL while staged */
     size_t body_size;     /* of the value */
@@ -107,6 +119,7 @@ struct request {
 
 struct batch {
     unsigned request_count, key_count;
+    char decoded[BATCH_KEY_MAX][DECODED_KEY_SIZE_MAX]; /* keys that came in base64 */
     struct store_key keys[BATCH_KEY_MAX];
     struct request requests[BATCH_REQUEST_MAX];
 };
@@ -114,13 +127,16 @@ struct batch {
 /* ---- outcomes ---- */
 struct outcome {
     enum result result;
-    enum store_miss miss;   /* of a retrieval's MISS */
-    const char *text;       /* the line to say in place of the result's own; NULL: the result's */
-    struct store_view view; /* of a retrieval's or a touch's hit */
+    enum store_miss miss;       /* of a retrieval's MISS */
+    const char *text;           /* the line to say in place of the result's own; NULL: the result's */
+    struct store_view view;     /* of a retrieval's or a touch's hit */
     struct store_number number; /* of an arithmetic HIT or STORED; its size is 0 otherwise */
-    uint64_t cas;        /* of what was written; 0: nothing was */
-    struct buffer reply; /* a long reply in place of a line; owned */
-    bool close;          /* close the connection, without a reply */
+    uint64_t cas;               /* of what was written; 0: nothing was */
+    size_t size;                /* of the whole value that was written, by a meta command */
+    struct store_lease lease;   /* of a meta command's hit */
+    bool masked;                /* a retrieval's hit is answered without the value */
+    struct buffer reply;        /* a long reply in place of a line; owned */
+    bool close;                 /* close the connection, without a reply */
     /* CONTROL alone sets and clears these: */
     struct task *task; /* what the session goes on with, instead of a reply; owned */
     bool again;        /* nothing is done yet: what is in the output is to be sent first */
@@ -241,7 +257,7 @@ struct dialect {
     void (*stat_lines)(struct buffer *reply, const struct request *request, const char *lines);
     void (*stat_end)(struct buffer *reply, const struct request *request);
 };
-extern const struct dialect text_dialect, binary_dialect;
+extern const struct dialect text_dialect, meta_dialect, binary_dialect;
 extern const struct dialect *const dialects[DIALECT_COUNT];
 
 void text_reply(struct output *output, const struct request *request, const struct store_key *key,
@@ -263,8 +279,9 @@ void counters_record(struct protocol_thread *thread, const struct request *reque
                      const struct store_key *key, const struct outcome *outcome);
 
 /* ---- observing ---- */
-/* What is told of requests besides their counts: bits of protocol_thread.observed, read once a run; the streams
- * that are watched (1 << enum stream), and this for `stats detail`. While it is 0 nothing below is called. */
+/* What is told of requests besides their counts: bits of protocol_thread.observed, read once a run; the
+ * streams that are watched (1 << enum stream), and this for `stats detail`. While it is 0 nothing below is
+ * called. */
 #define OBSERVE_PREFIXES (1u << 31)
 uint32_t observed_now(const struct protocol_thread *thread);
 /* Of get and gets. */
@@ -313,6 +330,15 @@ void execute_touch(struct protocol_thread *thread, const struct request *request
  */
 void execute_refused_store(struct protocol_thread *thread, const struct request *request,
                            const struct store_key *key, enum result refusal);
+
+#define META(name)                                                                                           \
+    void execute_meta_##name(struct protocol_thread *thread, const struct request *request,                  \
+                             const struct store_key *key, struct outcome *outcome)
+META(get);
+META(store);
+META(delete);
+META(arithmetic);
+META(debug);
 
 /* ---- executing: the server ---- */
 #define CONTROL(name)                                                                                        \

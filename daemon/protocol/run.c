@@ -117,7 +117,7 @@ static enum step run_request(struct run *run, const struct request *request)
         return STEP_CLOSE;
     }
     uint8_t class = command_rows[request->command].class;
-    if (request->refusal == RESULT_OK && (class == CLASS_KEYS || class == CLASS_TOUCH_KEYS))
+    if (request->refusal == RESULT_OK && is_retrieval(class))
         return run_keys(run, request);
     if (!line_fits(run))
         return STEP_WRITE;
@@ -214,7 +214,7 @@ enum task_place task_place(const struct protocol_thread *thread, const struct re
     if (request == thread->batch.requests)
         return TASK_BEHIND_KEYS;
     uint8_t class = command_rows[request[-1].command].class;
-    return class == CLASS_KEYS || class == CLASS_TOUCH_KEYS ? TASK_BEHIND_KEYS : TASK_BEHIND;
+    return is_retrieval(class) ? TASK_BEHIND_KEYS : TASK_BEHIND;
 }
 
 static enum step run_task(struct run *run)

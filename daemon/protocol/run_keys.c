@@ -43,7 +43,7 @@ static enum key_step value_begin(struct run *run, const struct request *request,
     struct session *session = run->session;
     if (!session_hold(session, request, key))
         return KEY_NO_MEMORY;
-    session->cas = outcome->view.cas;
+    session->cas = store_view_version(&outcome->view);
     session->body_size = outcome->view.size;
     session->body_got = 0;
     dialects[request->dialect]->value_head(run->output, request, key, outcome);
@@ -87,7 +87,7 @@ static enum key_step value_reply(struct run *run, const struct request *request,
 static enum key_step key_answer(struct run *run, const struct request *request, const struct store_key *key,
                                 struct outcome *outcome)
 {
-    if (outcome->result == RESULT_HIT && !request->valueless)
+    if (outcome->result == RESULT_HIT && !request->valueless && !outcome->masked)
         return value_reply(run, request, key, outcome);
     dialects[request->dialect]->reply(run->output, request, key, outcome);
     return KEY_DONE;
@@ -187,7 +187,8 @@ enum step run_value(struct run *run)
     const struct held *held = session->held;
     const struct dialect *dialect = dialects[held->request.dialect];
     struct store_view view;
-    if (store_peek(run->thread->store, &held->key, &view) != RESULT_HIT || view.cas != session->cas)
+    if (store_peek(run->thread->store, &held->key, &view) != RESULT_HIT ||
+        store_view_version(&view) != session->cas)
         return STEP_CLOSE;
     while (session->body_got < session->body_size && output_room(run->output) > 0) {
         const char *part;

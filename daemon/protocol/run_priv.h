@@ -26,6 +26,12 @@ struct run {
     uint64_t requests_max;
 };
 
+/* Commands whose hits have values to send. */
+static inline bool is_retrieval(uint8_t class)
+{
+    return class == CLASS_KEYS || class == CLASS_TOUCH_KEYS || class == CLASS_META_GET;
+}
+
 static inline size_t run_left(const struct run *run)
 {
     return (size_t)(run->end - run->at);
@@ -43,6 +49,7 @@ static inline struct outcome *outcome_open(struct protocol_thread *thread)
     outcome->text = NULL;
     outcome->number.size = 0;
     outcome->cas = 0;
+    outcome->masked = false;
     outcome->close = false;
     return outcome;
 }

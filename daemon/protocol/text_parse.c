@@ -2,6 +2,7 @@
  * batch, consumes nothing. What each malformed line answers is memcached 1.6.45's. */
 #include "protocol/protocol_priv.h"
 #include "protocol/scan_priv.h"
+#include "protocol/text_parse_priv.h"
 
 #include <string.h>
 
@@ -13,11 +14,6 @@
 #define TOKENS_MAX 6u
 /* What memcached's 32-bit size can say, with the line end behind the body. */
 #define BODY_SIZE_MAX (INT32_MAX - 2)
-
-struct line {
-    const char *data, *end; /* without its line end */
-    const char *next;       /* behind its line end */
-};
 
 /* ---- tokens ---- */
 
@@ -66,20 +62,19 @@ static bool line_says_noreply(const struct line *line)
 
 /* ---- requests ---- */
 
-static enum parse_status refuse(struct request *request, enum result refusal)
+enum parse_status text_refuse(struct request *request, enum result refusal)
 {
     request->refusal = (uint8_t)refusal;
     return PARSE_DONE;
 }
 
-/* Refuses a storage request whose size is known: the body behind it is ignored. */
-static enum parse_status refuse_body(struct request *request, enum result refusal)
+enum parse_status text_refuse_body(struct request *request, enum result refusal)
 {
     request->swallow_size = request->body_size + 2;
-    return refuse(request, refusal);
+    return text_refuse(request, refusal);
 }
 
-static void key_add(struct parser *parser, struct request *request, const char *key, size_t size)
+void text_key_add(struct parser *parser, struct request *request, const char *key, size_t size)
 {
     struct batch *batch = parser->batch;
     batch->keys[batch->key_count++] = (struct store_key){.data = key, .size = (uint32_t)size};
@@ -109,7 +104,7 @@ static const char *keys_take(struct parser *parser, struct request *request, con
             return NULL;
         if (parser->batch->key_count == BATCH_KEY_MAX)
             break;
-        key_add(parser, request, text, (size_t)(key_end - text));
+        text_key_add(parser, request, text, (size_t)(key_end - text));
         text = key_end;
     }
     return text;
@@ -119,7 +114,7 @@ static enum parse_status refuse_keys(struct parser *parser, struct request *requ
 {
     parser->batch->key_count = request->key_first;
     request->key_count = 0;
-    return refuse(request, RESULT_BAD_FORMAT);
+    return text_refuse(request, RESULT_BAD_FORMAT);
 }
 
 /* The keys of a whole line. memcached answers a key that is too long with an error alone, so that all of them
@@ -168,16 +163,15 @@ static enum parse_status parse_class_keys(struct parser *parser, const struct li
     const char *keys = space_find(line->data, line->end);
     enum parse_status status = parse_keys(parser, keys, line, request);
     bool empty = status == PARSE_DONE && request->refusal == RESULT_OK && request->key_count == 0;
-    return empty ? refuse(request, RESULT_BAD_FORMAT) : status;
+    return empty ? text_refuse(request, RESULT_BAD_FORMAT) : status;
 }
 
-/* Reads an expiry into the request. */
-static bool parse_expiry(const struct token *token, struct request *request)
+bool text_read_expiry(const struct token *token, uint32_t *expiry_s)
 {
     int64_t exptime;
     if (!number_parse_i64(token->data, token->size, &exptime))
         return false;
-    request->expiry_s = protocol_expiry(exptime);
+    *expiry_s = protocol_expiry(exptime);
     return true;
 }
 
@@ -186,40 +180,39 @@ static enum parse_status parse_class_touch_keys(struct parser *parser, const str
 {
     struct token tokens[3];
     if (text_tokens(line->data, (size_t)(line->end - line->data), tokens, 3) < 3)
-        return refuse(request, RESULT_BAD_FORMAT);
-    if (!parse_expiry(&tokens[1], request))
-        return refuse(request, RESULT_BAD_EXPIRY);
+        return text_refuse(request, RESULT_BAD_FORMAT);
+    if (!text_read_expiry(&tokens[1], &request->expiry_s))
+        return text_refuse(request, RESULT_BAD_EXPIRY);
     return parse_keys(parser, tokens[2].data, line, request);
 }
 
-static bool parse_body_size(const struct token *token, struct request *request)
+bool text_read_body_size(const struct token *token, size_t *body_size)
 {
     int64_t size;
     if (!number_parse_i64(token->data, token->size, &size) || size < 0 || size > BODY_SIZE_MAX)
         return false;
-    request->body_size = (size_t)size;
+    *body_size = (size_t)size;
     return true;
 }
 
 /* Client flags are 32 bits; what is above them is cut off, as memcached does. */
-static bool parse_flags(const struct token *token, struct request *request)
+bool text_read_flags(const struct token *token, uint32_t *client_flags)
 {
     uint64_t flags;
     if (!number_parse_u64(token->data, token->size, &flags))
         return false;
-    request->flags = (uint32_t)flags;
+    *client_flags = (uint32_t)flags;
     return true;
 }
 
-/* Finds the body of a storage request, whose line was right. */
-static enum parse_status parse_body(struct parser *parser, const struct line *line, struct request *request)
+enum parse_status text_parse_body(struct parser *parser, const struct line *line, struct request *request)
 {
     size_t need = request->body_size + 2;
     if ((size_t)(parser->end - line->next) >= need) {
         request->body = line->next;
         request->consumed = line->next + need;
         bool ended = memcmp(line->next + request->body_size, "\r\n", 2) == 0;
-        return ended ? PARSE_DONE : refuse(request, RESULT_BAD_CHUNK);
+        return ended ? PARSE_DONE : text_refuse(request, RESULT_BAD_CHUNK);
     }
     if ((size_t)(line->next - line->data) + need <= parser->capacity)
         return PARSE_MORE;
@@ -232,20 +225,20 @@ static enum parse_status parse_class_store(struct parser *parser, const struct l
 {
     struct token tokens[TOKENS_MAX];
     unsigned count = text_tokens(line->data, (size_t)(line->end - line->data), tokens, TOKENS_MAX);
-    if (count < 5 || !parse_body_size(&tokens[4], request))
-        return refuse(request, RESULT_BAD_FORMAT);
+    if (count < 5 || !text_read_body_size(&tokens[4], &request->body_size))
+        return text_refuse(request, RESULT_BAD_FORMAT);
     request->noreply = line_says_noreply(line);
     const struct token *key = &tokens[1];
-    if (key->size > STORE_KEY_SIZE_MAX || !parse_flags(&tokens[2], request) ||
-        !parse_expiry(&tokens[3], request))
-        return refuse_body(request, RESULT_BAD_FORMAT);
+    if (key->size > STORE_KEY_SIZE_MAX || !text_read_flags(&tokens[2], &request->flags) ||
+        !text_read_expiry(&tokens[3], &request->expiry_s))
+        return text_refuse_body(request, RESULT_BAD_FORMAT);
     if (request->command == COMMAND_cas &&
         (count < 6 || !number_parse_u64(tokens[5].data, tokens[5].size, &request->cas)))
-        return refuse_body(request, RESULT_BAD_FORMAT);
-    key_add(parser, request, key->data, key->size);
+        return text_refuse_body(request, RESULT_BAD_FORMAT);
+    text_key_add(parser, request, key->data, key->size);
     if (!store_fits(parser->protocol->store, key->size, request->body_size))
-        return refuse_body(request, RESULT_TOO_LARGE);
-    return parse_body(parser, line, request);
+        return text_refuse_body(request, RESULT_TOO_LARGE);
+    return text_parse_body(parser, line, request);
 }
 
 /* A key and, where `count` is 3, one more word in *argument. */
@@ -258,7 +251,7 @@ static bool parse_key(struct parser *parser, const struct line *line, struct req
     request->noreply = line_says_noreply(line);
     if (tokens[1].size > STORE_KEY_SIZE_MAX)
         return false;
-    key_add(parser, request, tokens[1].data, tokens[1].size);
+    text_key_add(parser, request, tokens[1].data, tokens[1].size);
     if (argument != NULL)
         *argument = tokens[2];
     return true;
@@ -267,7 +260,7 @@ static bool parse_key(struct parser *parser, const struct line *line, struct req
 static enum parse_status parse_class_key(struct parser *parser, const struct line *line,
                                          struct request *request)
 {
-    return parse_key(parser, line, request, 2, NULL) ? PARSE_DONE : refuse(request, RESULT_BAD_FORMAT);
+    return parse_key(parser, line, request, 2, NULL) ? PARSE_DONE : text_refuse(request, RESULT_BAD_FORMAT);
 }
 
 static enum parse_status parse_class_delta(struct parser *parser, const struct line *line,
@@ -275,9 +268,9 @@ static enum parse_status parse_class_delta(struct parser *parser, const struct l
 {
     struct token delta;
     if (!parse_key(parser, line, request, 3, &delta))
-        return refuse(request, RESULT_BAD_FORMAT);
+        return text_refuse(request, RESULT_BAD_FORMAT);
     bool valid = number_parse_u64(delta.data, delta.size, &request->number);
-    return valid ? PARSE_DONE : refuse(request, RESULT_BAD_DELTA);
+    return valid ? PARSE_DONE : text_refuse(request, RESULT_BAD_DELTA);
 }
 
 static enum parse_status parse_class_touch(struct parser *parser, const struct line *line,
@@ -285,8 +278,9 @@ static enum parse_status parse_class_touch(struct parser *parser, const struct l
 {
     struct token exptime;
     if (!parse_key(parser, line, request, 3, &exptime))
-        return refuse(request, RESULT_BAD_FORMAT);
-    return parse_expiry(&exptime, request) ? PARSE_DONE : refuse(request, RESULT_BAD_EXPIRY);
+        return text_refuse(request, RESULT_BAD_FORMAT);
+    return text_read_expiry(&exptime, &request->expiry_s) ? PARSE_DONE
+                                                          : text_refuse(request, RESULT_BAD_EXPIRY);
 }
 
 static enum parse_status parse_class_control(struct parser *parser, const struct line *line,
@@ -329,7 +323,7 @@ static enum parse_status parse_class_unknown(struct parser *parser, const struct
     request->close = line_is_http(line) || line_is_tls(line->data, line->end);
     request->noreply = line_says_noreply(line);
     bool too_short = line->next - line->data < (ptrdiff_t)LINE_SIZE_MIN;
-    return refuse(request, too_short ? RESULT_BAD_FORMAT : RESULT_UNKNOWN);
+    return text_refuse(request, too_short ? RESULT_BAD_FORMAT : RESULT_UNKNOWN);
 }
 
 typedef enum parse_status (*parse_class_fn)(struct parser *parser, const struct line *line,
@@ -338,7 +332,10 @@ static const parse_class_fn parse_class[CLASS_COUNT] = {
     [CLASS_KEYS] = parse_class_keys,       [CLASS_TOUCH_KEYS] = parse_class_touch_keys,
     [CLASS_STORE] = parse_class_store,     [CLASS_KEY] = parse_class_key,
     [CLASS_DELTA] = parse_class_delta,     [CLASS_TOUCH] = parse_class_touch,
-    [CLASS_CONTROL] = parse_class_control, [CLASS_UNKNOWN] = parse_class_unknown};
+    [CLASS_CONTROL] = parse_class_control, [CLASS_UNKNOWN] = parse_class_unknown,
+    [CLASS_META_GET] = meta_parse_get,     [CLASS_META_STORE] = meta_parse_store,
+    [CLASS_META_KEY] = meta_parse_key,     [CLASS_META_DELTA] = meta_parse_delta,
+    [CLASS_META_DEBUG] = meta_parse_debug};
 
 /* ---- the input ---- */
 
@@ -375,9 +372,9 @@ static enum parse_status parse_long_keys(struct parser *parser, enum command com
         const char *token_end = space_find(words, parser->end);
         struct token exptime = {words, (size_t)(token_end - words)};
         words = token_end;
-        if (!parse_expiry(&exptime, request)) {
+        if (!text_read_expiry(&exptime, &request->expiry_s)) {
             request->line_follows = true;
-            return request_close(parser, request, refuse(request, RESULT_BAD_EXPIRY));
+            return request_close(parser, request, text_refuse(request, RESULT_BAD_EXPIRY));
         }
     }
     return request_close(parser, request, parse_open_keys(parser, words, parser->end, request));
@@ -481,7 +478,7 @@ static bool parse_plain_set(struct parser *parser, const char *at)
     request->expiry_s = protocol_expiry(exptime);
     request->body = at + 2;
     request->body_size = size;
-    key_add(parser, request, key, key_size);
+    text_key_add(parser, request, key, key_size);
     batch->request_count++;
     parser->at = request->consumed;
     return true;

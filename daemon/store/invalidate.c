@@ -28,6 +28,8 @@ static struct pending pending_of(const struct store_invalidation *invalidation, 
         pending.cas = invalidation->cas_new;
     } else if (invalidation->stale) {
         pending.traits &= ~(unsigned)ITEM_CAS;
+    } else {
+        pending.traits |= ITEM_CAS; /* other bytes under another sequence number, but the CAS of before */
     }
     return pending;
 }
@@ -48,8 +50,7 @@ static void pending_fill(struct store_thread *thread, struct pending *pending,
 {
     struct value_source source = {.view = invalidation->clear ? NULL : old};
     uint32_t state = invalidation->clear ? (clock_s() & ITEM_ACCESS_MASK) << 8 : item_state(item);
-    uint64_t seq = invalidation->stale ? thread_next_seq(thread) : item_seq(item);
-    write_fill_as(thread, pending, &source, seq, state);
+    write_fill_as(thread, pending, &source, thread_next_seq(thread), state);
 }
 
 /* One try: STORED, NOT_FOUND, EXISTS, NO_MEMORY, or MISS when the item changed under it. */
@@ -66,7 +67,7 @@ static enum result invalidate_once(struct store_thread *thread, const struct sto
     view_fill(store, &old, found.item, found.value, now_s);
     struct pending pending = pending_of(invalidation, &old, &found);
     struct condition condition = condition_of(invalidation, &found);
-    pending.pool = write_pool(store, &invalidation->key, &found);
+    pending.pool = write_pool(thread, &invalidation->key, &found, pending.expiry_s);
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;
     /* Preparing may have voided the view. */

@@ -75,7 +75,8 @@ static enum result fetch_found(struct store_thread *thread, const struct store_k
         fetch_note_access(found, now_s);
     if (result != RESULT_HIT)
         return result == RESULT_NO_MEMORY ? result : RESULT_MISS;
-    if (__builtin_expect(!lease_wanted(fetch, view, view->expiry_s), 1))
+    uint32_t expiry_s = fetch->recache_first ? lease->expiry_before_s : view->expiry_s;
+    if (__builtin_expect(!lease_wanted(fetch, view, expiry_s), 1))
         return RESULT_HIT;
     result = lease_take(thread, key, view);
     lease->win = result == RESULT_HIT;

@@ -122,6 +122,7 @@ struct store_fetch {
     uint32_t vivify_expiry_s; /* its expiry */
     uint64_t cas_new;
     uint32_t recache_s; /* an item that expires before this second is to be renewed; 0: whatever it does */
+    bool recache_first; /* that is asked of its expiry before it is touched */
     bool touch;         /* a hit gets a new expiry */
     uint32_t expiry_s;
 };
@@ -138,6 +139,10 @@ enum result store_fetch(struct store_thread *thread, const struct store_key *key
 
 /* The contiguous bytes of the value from `offset` on: returns their size, 0 at the end. */
 size_t store_view_part(const struct store_view *view, size_t offset, const char **data);
+
+/* Two views of one key with the same version are of the same bytes: a CAS, which a client may choose, does
+ * not tell that. */
+uint64_t store_view_version(const struct store_view *view);
 
 /* Keeps the value's bytes in place beyond the view, for a reply that is being sent. NULL when the share of
  * memory that pins may hold is used up: copy instead. store_unpin from any thread. */

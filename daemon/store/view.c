@@ -41,6 +41,11 @@ void view_fill(const struct store *store, struct store_view *view, const struct 
     view_set(store, view, item, slot, now_s);
 }
 
+uint64_t store_view_version(const struct store_view *view)
+{
+    return item_seq(view->item);
+}
+
 size_t store_view_part(const struct store_view *view, size_t offset, const char **data)
 {
     const struct item *item = view->item;

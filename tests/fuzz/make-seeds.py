@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the fuzzers' dictionary (from commands.def) and their seeds (from the transcripts) into a folder."""
+"""Writes the fuzzers' dictionary (from commands.def and meta_flags.def) and their seeds (from the transcripts) into a folder."""
 import json
 import pathlib
 import re
@@ -17,6 +17,8 @@ def words():
     yield from re.findall(r"^COMMAND\((\w+),", table, re.M)
     for summary in re.findall(r'"([^"]*)"\)$', table, re.M):
         yield from re.findall(r"[a-z_]{2,}", summary)
+    flags = (ROOT / "daemon/protocol/meta_flags.def").read_text()
+    yield from (f" {example}" for example in re.findall(r'^META_FLAG\(.*?, "(\w+)", "', flags, re.M))
     yield from (" noreply\\x0d\\x0a", "\\x0d\\x0a", " 0 0 1\\x0d\\x0ax\\x0d\\x0a", " -1", " 18446744073709551615", " 2147483647", "HTTP/1.1")
 
 

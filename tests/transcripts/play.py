@@ -247,9 +247,11 @@ def case_bytes(text):
 
 
 def normal(reply):
-    """What is the server's own: CAS numbers, the version's tail, a dump's times."""
+    """What is the server's own: CAS numbers, the version's tail, times, the size of an item in memory."""
     reply = re.sub(r"(VALUE \S+ \d+ \d+) \d+\r", r"\1 CAS\r", reply)
     reply = re.sub(r"VERSION [^\r]*", "VERSION", reply)
+    reply = re.sub(r"^(ME \S+ exp=\S+ la=)\d+( cas=\d+ fetch=\S+ cls=\d+ size=)\d+", r"\1AGE\2SIZE", reply)
+    reply = re.sub(r"^((?:HD|VA)\b.*) t\d+", r"\1 tTTL", reply)
     return re.sub(r"ITEM (\S+) \[(\d+) b; \d+ s\]", r"ITEM \1 [\2 b]", reply)
 
 

@@ -1,15 +1,10 @@
 /* What each line answers, however its bytes are cut: whole, at each byte boundary, byte by byte, and through
  * an input and an output that hold next to nothing. */
-#include "protocol_fixture.h"
+#include "protocol_exchanges.h"
 
 #define K50  "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
 #define K250 K50 K50 K50 K50 K50
 #define BAD  "CLIENT_ERROR bad command line format\r\n"
-
-struct exchange {
-    const char *input, *reply;
-    bool closed;
-};
 
 static const struct exchange exchanges[] = {
     /* retrieval */
@@ -77,7 +72,7 @@ static const struct exchange exchanges[] = {
     /* what is no command */
     {"\r\n\n \n   \r\nx\r\n", BAD BAD BAD "ERROR\r\n" BAD, false},
     {"bogus\r\nGET a\r\nbogus noreply\r\n", "ERROR\r\nERROR\r\n", false},
-    {"mg foo v v v v\r\n", "ERROR\r\n", false},
+    {"mx foo v v v v\r\n", "ERROR\r\n", false},
     {" get a\r\n", "ERROR\r\n", false},
     {"get a\r\nbogus\r\nset a 0 0 1\r\n1\r\nget a\r\ndelete a\r\n",
      "END\r\nERROR\r\nSTORED\r\nVALUE a 0 1\r\n1\r\nEND\r\nDELETED\r\n", false},
@@ -92,52 +87,27 @@ static const struct exchange exchanges[] = {
     {"host: here\r\nversion\r\n", "", true},
 };
 
-static const struct fixture_sizes roomy = {4 << 20, 65536, 65536, false};
-static const struct fixture_sizes tight = {4 << 20, 640, 1024, false};
-
-static void expect(struct fixture *f, const struct exchange *exchange, size_t split)
-{
-    ck_assert_msg(strcmp(fixture_reply(f), exchange->reply) == 0, "%s cut at %zu: %s", exchange->input, split,
-                  f->reply.data);
-    ck_assert_msg(f->closed == exchange->closed, "%s cut at %zu: closed %d", exchange->input, split,
-                  f->closed);
-}
-
-/* The input up to `split`, then the rest in pieces. */
-static void play(const struct exchange *exchange, const struct fixture_sizes *sizes, size_t split,
-                 size_t piece)
-{
-    struct fixture *f = fixture_open(sizes);
-    size_t size = strlen(exchange->input);
-    fixture_feed(f, exchange->input, split, piece);
-    fixture_feed(f, exchange->input + split, size - split, piece);
-    expect(f, exchange, split);
-    fixture_close(f);
-}
-
 START_TEST(answers_a_whole_input)
 {
-    play(&exchanges[_i], &roomy, 0, SIZE_MAX);
+    exchange_whole(&exchanges[_i]);
 }
 END_TEST
 
 START_TEST(answers_the_same_when_cut_at_any_byte)
 {
-    for (size_t split = 1; split < strlen(exchanges[_i].input); split++)
-        play(&exchanges[_i], &roomy, split, SIZE_MAX);
+    exchange_cut_anywhere(&exchanges[_i]);
 }
 END_TEST
 
 START_TEST(answers_the_same_byte_by_byte)
 {
-    play(&exchanges[_i], &roomy, 0, 1);
+    exchange_byte_by_byte(&exchanges[_i]);
 }
 END_TEST
 
 START_TEST(answers_the_same_through_small_buffers)
 {
-    play(&exchanges[_i], &tight, 0, SIZE_MAX);
-    play(&exchanges[_i], &tight, 0, 1);
+    exchange_through_small_buffers(&exchanges[_i]);
 }
 END_TEST
 
@@ -173,7 +143,7 @@ static void feed_forever(struct fixture *f, char letter, size_t size)
 
 START_TEST(closes_on_a_line_that_does_not_end)
 {
-    struct fixture *f = fixture_open(&roomy);
+    struct fixture *f = fixture_open(&exchange_roomy);
     feed_forever(f, 'a', 2048);
     ck_assert(!f->closed);
     feed_forever(f, 'a', 1);
@@ -188,7 +158,7 @@ END_TEST
 
 START_TEST(refuses_an_endless_key_and_goes_on_behind_its_line)
 {
-    struct fixture *f = fixture_open(&roomy);
+    struct fixture *f = fixture_open(&exchange_roomy);
     fixture_feed(f, "get ", 4, 4);
     for (unsigned i = 0; i < 20; i++) {
         char piece[10000];
@@ -204,7 +174,7 @@ END_TEST
 
 START_TEST(takes_keys_at_the_edge_of_a_full_input)
 {
-    struct fixture *f = fixture_open(&tight);
+    struct fixture *f = fixture_open(&exchange_tight);
     ck_assert_str_eq(fixture_ask(f, "set " K250 " 0 0 1\r\nx\r\n"), "STORED\r\n");
     for (size_t pad = 1; pad < 400; pad++) {
         char line[2048];
