@@ -267,6 +267,23 @@ START_TEST(sends_values_in_pieces_when_no_more_can_be_pinned)
     ck_assert_uint_eq(reply.size, 20 + SIZE + 2 + 5);
     ck_assert_int_eq(memcmp(reply.data, "VALUE k29 0 100000\r\n", 20), 0);
     ck_assert_int_eq(memcmp(reply.data + 20, body, SIZE + 2), 0);
+    /* The same in binary, and the next frame behind it. */
+    static const char getk[] = "\x80\x0c\0\3\0\0\0\0\0\0\0\3opaq\0\0\0\0\0\0\0\0k29";
+    static const char noop[] = "\x80\x0a\0\0\0\0\0\0\0\0\0\0opaq\0\0\0\0\0\0\0";
+    client_close(&clients[0]);
+    client_open(&clients[0]);
+    reply.size = 0;
+    enum protocol_next next = client_send(f, &clients[0], getk, sizeof getk - 1);
+    ck_assert_uint_eq(clients[0].output.pin_count, 0);
+    while (next == PROTOCOL_WRITE) {
+        client_drain(&clients[0], &reply);
+        next = client_send(f, &clients[0], noop, sizeof noop);
+    }
+    client_drain(&clients[0], &reply);
+    ck_assert_uint_eq(reply.size, 24 + 4 + 3 + SIZE + 24);
+    ck_assert_int_eq(memcmp(reply.data + 24 + 4, "k29", 3), 0);
+    ck_assert_int_eq(memcmp(reply.data + 24 + 4 + 3, body, SIZE), 0);
+    ck_assert_int_eq(memcmp(reply.data + reply.size - 24, "\x81\x0a", 2), 0);
     /* A value that is replaced while it goes out can only be broken off. */
     client_drain(&clients[CLIENTS - 2], &reply);
     fixture_ask(f, "set k28 0 0 1\r\nx\r\n");
