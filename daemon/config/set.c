@@ -59,12 +59,12 @@ static bool keep_text(struct config_reading *reading, const struct option_slot *
     return true;
 }
 
-/* Is `value` one of the words of `list`, which are apart by one space? */
-static bool is_word_of(const char *list, const char *value)
+/* Is `value` one of the words of `list`, which have `separator` between them? */
+static bool is_word_of(const char *list, const char *separator, const char *value)
 {
     size_t size = strlen(value);
-    for (const char *at = list; *at; at += strcspn(at, " "), at += *at == ' ')
-        if (size > 0 && strcspn(at, " ") == size && strncmp(at, value, size) == 0)
+    for (const char *at = list; *at; at += strcspn(at, separator), at += *at == *separator)
+        if (size > 0 && strcspn(at, separator) == size && strncmp(at, value, size) == 0)
             return true;
     return false;
 }
@@ -72,7 +72,7 @@ static bool is_word_of(const char *list, const char *value)
 static bool set_word(struct config_reading *reading, const struct option_slot *slot, const char *value)
 {
     char what[128];
-    if (is_word_of(slot->row.unit, value))
+    if (is_word_of(slot->row.unit, " ", value))
         return keep_text(reading, slot, value);
     snprintf(what, sizeof what, "must be one of: %s", slot->row.unit);
     return set_fail(reading, slot, value, what);
@@ -101,6 +101,8 @@ static bool set_list(struct config_reading *reading, const struct option_slot *s
     if (*value == '\0')
         return set_fail(reading, slot, value, "must name at least one");
     replace = replace || !*at;
+    if (!replace && is_word_of(*at, ",", value))
+        return true; /* as in memcached, what is named twice counts once */
     if (asprintf(&joined, "%s%s%s", replace ? "" : *at, replace ? "" : ",", value) < 0)
         return config_fail(reading, "out of memory");
     free(*at);

@@ -44,6 +44,12 @@ def test_several_addresses_by_list_and_by_repetition():
             assert other.ask(b"get shared\r\n", b"END\r\n") == b"VALUE shared 0 5\r\nvalue\r\nEND\r\n"
 
 
+def test_an_address_given_twice_counts_once():
+    """As in memcached; a part of another one's text is another address, though."""
+    with Server("-l", "127.0.0.1:0", "-l", "127.0.0.11:0", "-l", "127.0.0.1:0", listen=()) as server:
+        assert [address.rsplit(":", 1)[0] for address in server.addresses] == ["127.0.0.1", "127.0.0.11"]
+
+
 def test_host_without_port_takes_that_of_p():
     port = free_port()
     with Server("-p", str(port), listen=("-l", "127.0.0.5")) as server:
