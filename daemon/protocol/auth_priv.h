@@ -12,6 +12,8 @@
 
 #include "protocol/run_priv.h"
 
+#include <string.h>
+
 /* Users and passwords of one byte to so many. */
 #define AUTH_WORD_MAX 256u
 #define AUTH_USER_MAX 64u
@@ -34,6 +36,13 @@ bool auth_try(struct protocol_thread *thread, struct session *session, const voi
 /* The same for SASL PLAIN: "[authorization id] NUL user NUL password"; the id is not looked at. A session
  * that fails is no longer authenticated. The message is the caller's to overwrite: explicit_bzero. */
 bool auth_plain(struct protocol_thread *thread, struct session *session, const char *message, size_t size);
+
+/* Overwrites a password in the run's input. */
+static inline void auth_wipe(struct run *run, const char *secret, size_t size)
+{
+    if (size > 0)
+        explicit_bzero(run->begin + (secret - run->begin), size);
+}
 
 /* The reply that was written behind output->size == `before` goes out later: it moves to the session, and the
  * connection is left alone for PROTOCOL_PAUSE_MS. What every failed try is answered with. */

@@ -100,7 +100,7 @@ static enum step run_token(struct run *run)
     if (size > run_left(run))
         size = run_left(run);
     memcpy(session->text + session->body_got, run->at, size);
-    explicit_bzero(run->begin + (run->at - run->begin), size);
+    auth_wipe(run, run->at, size);
     run->at += size;
     session->body_got += size;
     if (session->body_got < session->body_size)

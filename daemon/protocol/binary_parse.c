@@ -300,7 +300,7 @@ static struct frame frame_at(const char *data)
     uint16_t key_size;
     memcpy(&key_size, data + 2, sizeof key_size);
     frame.key_size = be16toh(key_size);
-    memcpy(&frame.opaque, data + 12, sizeof frame.opaque);
+    memcpy(&frame.opaque, data + BINARY_OPAQUE_AT, sizeof frame.opaque);
     frame.key = frame.extras + frame.extras_size;
     frame.value = frame.key + frame.key_size;
     size_t known = (size_t)frame.extras_size + frame.key_size;

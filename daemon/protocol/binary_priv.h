@@ -9,6 +9,7 @@
 #define BINARY_MAGIC_REQUEST 0x80
 #define BINARY_MAGIC_REPLY   0x81
 #define BINARY_HEAD_SIZE     24u
+#define BINARY_OPAQUE_AT     12u /* in the head, of 4 bytes */
 /* An expiry that says: create no number. */
 #define BINARY_EXPIRY_NO_CREATE 0xffffffffu
 

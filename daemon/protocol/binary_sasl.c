@@ -47,6 +47,7 @@ enum step run_sasl(struct run *run, const struct request *request)
     struct outcome *outcome = outcome_open(run->thread);
     size_t before = run->output->size;
     execute_sasl(run, request, outcome);
+    auth_wipe(run, request->body, request->body_size);
     counters_record(run->thread, request, NULL, outcome);
     run_reply(run, request, NULL, outcome);
     request_done(run, request);

@@ -1,4 +1,5 @@
 /* A request that came whole in one datagram, by a session that lives for it. */
+#include "protocol/binary_priv.h"
 #include "protocol/run_priv.h"
 
 #include <string.h>
@@ -26,11 +27,30 @@ static bool is_whole(const struct session *session)
            (session->state == SESSION_SWALLOW && session->mode == RESULT_COUNT);
 }
 
-static void refuse(struct output *output)
+static void refuse_text(struct output *output)
 {
-    static const char text[] = "SERVER_ERROR reply too large for UDP\r\n";
-    output_clear(output);
+    static const char text[] = "SERVER_ERROR reply too large for UDP";
     output_append(output, text, sizeof text - 1);
+    output_append(output, "\r\n", 2);
+}
+
+/* As an answer to the first of the frames. */
+static void refuse_binary(struct output *output, const char *frame)
+{
+    struct request request = {.dialect = DIALECT_BINARY, .opcode = (uint8_t)frame[1]};
+    request.command = binary_opcode(request.opcode)->command;
+    memcpy(&request.opaque, frame + BINARY_OPAQUE_AT, sizeof request.opaque);
+    const struct outcome outcome = {.result = RESULT_TOO_LARGE};
+    dialects[DIALECT_BINARY]->reply(output, &request, NULL, &outcome);
+}
+
+static void refuse(struct output *output, const struct session *session, const char *data)
+{
+    output_clear(output);
+    if (session->speaks == SPEECH_BINARY)
+        refuse_binary(output, data);
+    else
+        refuse_text(output);
 }
 
 enum protocol_datagram protocol_datagram(struct protocol_thread *thread, char *data, size_t size,
@@ -42,20 +62,21 @@ enum protocol_datagram protocol_datagram(struct protocol_thread *thread, char *d
         return PROTOCOL_DATAGRAM_DROPPED;
     session_init(&session);
     session.datagram = true;
+    size_t done = 0;
     do {
-        struct protocol_input input = {.data = data, .size = size, .capacity = PROTOCOL_DATAGRAM_SIZE_MAX};
+        struct protocol_input input = {
+            .data = data + done, .size = size - done, .capacity = PROTOCOL_DATAGRAM_SIZE_MAX};
         next = protocol_run(thread, &session, &input, output);
-        data += input.consumed;
-        size -= input.consumed;
+        done += input.consumed;
     } while (next == PROTOCOL_YIELD);
-    bool whole = next == PROTOCOL_CLOSE || (size == 0 && is_whole(&session));
-    session_fini(&session);
+    enum protocol_datagram result = PROTOCOL_DATAGRAM_DONE;
     if (next == PROTOCOL_WRITE || output_pending(output) > PROTOCOL_DATAGRAM_REPLY_MAX) {
-        refuse(output);
-        return PROTOCOL_DATAGRAM_CUT;
+        refuse(output, &session, data);
+        result = PROTOCOL_DATAGRAM_CUT;
+    } else if (next != PROTOCOL_CLOSE && (done < size || !is_whole(&session))) {
+        output_clear(output);
+        result = PROTOCOL_DATAGRAM_DROPPED;
     }
-    if (whole)
-        return PROTOCOL_DATAGRAM_DONE;
-    output_clear(output);
-    return PROTOCOL_DATAGRAM_DROPPED;
+    session_fini(&session);
+    return result;
 }

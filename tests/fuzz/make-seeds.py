@@ -39,9 +39,15 @@ def seeds():
 def main():
     folder = pathlib.Path(sys.argv[1])
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    (folder / "corpus-doors").mkdir(exist_ok=True)
     (folder / "text.dict").write_text("".join(f'"{word}"\n' for word in sorted(set(words()))))
     for name, text in seeds():
         (folder / "corpus" / name).write_bytes(b"\x01\x02\x03\x04" + text)
+        (folder / "corpus-doors" / name).write_bytes(b"\x01" + b"".join(
+            bytes([len(line)]) + line for line in text.splitlines(keepends=True) if len(line) < 256)[:SEED_SIZE_MAX])
+    for number, text in enumerate((b"set k 0 0 9\r\nfuzz door\r\nget k\r\n", b"set k 0 0 8\r\nfuzz doo\r\nversion\r\nquit\r\n",
+                                   b"get k\r\nset a 0 0 1\r\n1\r\n", b"set k 0 0 16385\r\n", b"\x80\x00")):
+        (folder / "corpus-doors" / f"door-{number}").write_bytes(b"\x00" + bytes([7 * number]) + text)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -363,6 +364,121 @@ def test_tries_are_counted():
             assert client.ask(request(b"bob builder")) == STORED
             stats = client.stats()
             assert (stats[b"auth_cmds"], stats[b"auth_errors"]) == (b"4", b"3")
+
+
+# ---- SASL ----
+
+LIST, AUTH, STEP, BINARY_GET, BINARY_SET, BINARY_NOOP, BINARY_VERSION = 0x20, 0x21, 0x22, 0x00, 0x01, 0x0a, 0x0b
+FINE, MISS, AUTH_ERROR, AUTH_CONTINUE, UNKNOWN = 0, 1, 0x20, 0x21, 0x81
+HEAD = struct.Struct("!BBHBBHIIQ")
+
+
+def frame(opcode, key=b"", value=b"", extras=b""):
+    body = extras + key + value
+    return HEAD.pack(0x80, opcode, len(key), len(extras), 0, 0, len(body), 0x1234, 0) + body
+
+
+def answer(client):
+    magic, opcode, _, _, _, status, size, opaque, _ = HEAD.unpack(client.exact(24))
+    assert magic == 0x81 and opaque == 0x1234
+    return opcode, status, client.exact(size)
+
+
+def put(client, *arguments, **more):
+    client.send(frame(*arguments, **more))
+    return answer(client)[1]
+
+
+def plain(user, password, identity=b""):
+    return frame(AUTH, b"PLAIN", b"\0".join((identity, user, password)))
+
+
+def test_sasl_plain_and_what_is_served_before():
+    with guarded("-S") as server:
+        for opcode in (BINARY_GET, BINARY_SET, BINARY_NOOP, 0x08, 0x10, 0x17):
+            with server.client() as client:
+                assert put(client, opcode, b"k") == AUTH_ERROR, opcode
+                assert client.to_end() == b""
+        with server.client() as client:
+            assert put(client, BINARY_VERSION) == FINE and put(client, LIST) == FINE
+            client.send(plain(b"bob", b"guess"))
+            assert answer(client) == (AUTH, AUTH_ERROR, b"Auth failure.")
+            client.send(plain(b"bob", b"builder") + frame(BINARY_SET, b"k", b"v", bytes(8)) + frame(BINARY_GET, b"k"))
+            assert answer(client) == (AUTH, FINE, b"Authenticated")
+            assert answer(client)[1] == FINE and answer(client)[2] == bytes(4) + b"v"
+        with server.client() as client:
+            client.send(plain(b"alice", b"wonder land", b"whoever"))
+            assert answer(client)[1] == FINE
+            assert put(client, BINARY_GET, b"k") == FINE
+
+
+def test_sasl_failure_takes_back_what_was_allowed():
+    """CVE-2013-7239."""
+    with guarded("-S") as server, server.client() as client:
+        client.send(plain(b"bob", b"builder"))
+        assert answer(client)[1] == FINE
+        client.send(plain(b"bob", b"guess"))
+        assert answer(client)[1] == AUTH_ERROR
+        assert put(client, BINARY_GET, b"k") == AUTH_ERROR
+
+
+def test_sasl_in_two_steps_and_out_of_order():
+    with guarded("-S") as server:
+        with server.client() as client:
+            assert put(client, AUTH, b"PLAIN") == AUTH_CONTINUE
+            assert put(client, STEP, b"PLAIN", b"\0bob\0builder") == FINE
+            assert put(client, BINARY_NOOP) == FINE
+        with server.client() as client:
+            assert put(client, STEP, b"PLAIN", b"\0bob\0builder") == AUTH_ERROR
+        with server.client() as client:
+            assert put(client, AUTH, b"CRAM-MD5", b"\0bob\0builder") == AUTH_ERROR
+
+
+def test_sasl_failures_are_slowed_and_counted():
+    with guarded("-S") as server, server.client() as client:
+        begin = time.monotonic()
+        for _ in range(2):
+            client.send(plain(b"bob", b"guess"))
+            assert answer(client)[1] == AUTH_ERROR
+        assert time.monotonic() - begin > 0.9
+        with server.client() as other:
+            assert other.ask(request(b"bob builder")) == STORED
+            stats = other.stats()
+            assert (stats[b"auth_cmds"], stats[b"auth_errors"]) == (b"3", b"2")
+
+
+def test_both_doors_stand_side_by_side_and_one_does_not_open_the_other():
+    with guarded("-S") as server:
+        with server.client() as text, server.client() as binary:
+            assert text.ask(b"get k\r\n") == UNAUTHENTICATED
+            binary.send(plain(b"bob", b"builder"))
+            assert answer(binary)[1] == FINE
+            assert text.ask(b"get k\r\n") == UNAUTHENTICATED
+            assert text.ask(request(b"bob builder")) == STORED
+            text.send(b"\x80\x0b" + bytes(22) + b"\r\n")
+            assert text.until(b"\n") == b"ERROR\r\n"
+
+
+def test_sasl_alone_takes_its_file_from_the_environment_and_closes_text():
+    with auth_file() as path:
+        os.environ["MEMCACHED_SASL_PWDB"] = path
+        try:
+            with Server("-S") as server:
+                with server.client() as client:
+                    client.send(request(b"bob builder") + b"get k\r\n")
+                    assert b"STORED" not in client.to_end()
+                with server.client() as client:
+                    client.send(plain(b"bob", b"builder"))
+                    assert answer(client)[1] == FINE
+                    assert put(client, BINARY_NOOP) == FINE
+        finally:
+            del os.environ["MEMCACHED_SASL_PWDB"]
+
+
+def test_without_sasl_its_opcodes_are_unknown():
+    with Server() as server, server.client() as client:
+        client.send(plain(b"bob", b"builder"))
+        assert answer(client)[1] == UNKNOWN
 
 
 # ---- options ----

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "CLIENT_ERROR authentication failure": "check_auth.py, against memcached too",
     "CLIENT_ERROR bad authentication token format": "check_auth.py, against memcached too",
     "CLIENT_ERROR bad command line termination": "check_auth.py, against memcached too",
+    "SERVER_ERROR reply too large for UDP": "check_udp.py",
     "SERVER_ERROR out of memory": "check_protocol_execute: full store without eviction",
 }
 
