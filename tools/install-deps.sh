@@ -7,7 +7,8 @@ set -eu
 BUILD='gcc libc6-dev make pkg-config libevent-dev libssl-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
 TESTS='check curl openssl libsubunit-dev python3 clang clang-format cppcheck shellcheck procps util-linux'
 SERVERS='memcached prometheus'
-CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools chromium'
+CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools sasl2-bin
+ libsasl2-modules libsasl2-modules-db chromium'
 # Each brings a service of its name, without what follows the -.
 SERVICES='memcached prometheus postgresql-15 nginx-light nutcracker'
 MATRIX='memcached util-linux iputils-ping openssl sasl2-bin libsasl2-modules libsasl2-modules-db python3 python3-pymemcache

@@ -16,6 +16,11 @@ KNOWN = sorted(value for name, value in vars(frames).items() if name.isupper() a
 WITH_EXPIRY = struct.pack(">I", 0)
 
 
+SASL = "-S"  # play.py gives such servers their user
+USER, PASSWORD = b"user", b"secret"
+LOGIN = b"\0" + USER + b"\0" + PASSWORD
+
+
 class Case:
     def __init__(self, function, options, counted, expected):
         self.name, self.function, self.options, self.counted, self.expected = function.__name__, function, options, counted, expected
@@ -457,6 +462,117 @@ def a_session_keeps_the_protocol_of_its_first_byte(talk):
 def sasl_is_unknown_where_it_is_off(talk):
     talk.all(frame(SASL_LIST), frame(SASL_AUTH, b"PLAIN", value=b"\0user\0password"), frame(SASL_STEP, b"PLAIN", value=b"x"),
              frame(SASL_AUTH, b"m" * 33, value=b"x"), frame(NOOP, opaque=1))
+
+
+# ---- authentication ----
+
+def login(message=LOGIN, mechanism=b"PLAIN", opcode=SASL_AUTH):
+    return frame(opcode, mechanism, value=message)
+
+
+@case(SASL, counted=False)
+def mechanisms_are_listed(talk):
+    talk.all(frame(SASL_LIST))
+
+
+@case(SASL, counted=False)
+def nothing_is_served_before_authentication(talk):
+    for opcode in sorted(set(range(0x30)) - {SASL_LIST, SASL_AUTH, SASL_STEP, VERSION}):
+        talk.ask(frame(opcode, b"k", b"\0" * 8, b"v"))
+        talk.rest()
+        talk.reconnect()
+    talk.ask(frame(VERSION))
+    talk.send(b"version\r\nversion\r\nversion\r\n")
+    talk.rest()
+
+
+@case(SASL, counted=False)
+def lies_before_authentication_close(talk):
+    talk.ask(frame(SASL_AUTH, b"A" * 0x20, body_size=1))
+    talk.rest()
+    talk.reconnect()
+    talk.ask(frame(GET, b"k" * 20, body_size=1))
+    talk.rest()
+    talk.reconnect()
+    for opcode in (SASL_AUTH, SASL_STEP):
+        talk.ask(frame(opcode, value=b"no mechanism"))
+        talk.rest()
+        talk.reconnect()
+        talk.ask(frame(opcode, b"PLAIN", b"extras", LOGIN))
+        talk.rest()
+        talk.reconnect()
+    talk.ask(frame(SASL_LIST, b"k"))
+    talk.rest()
+
+
+@case(SASL, counted=False)
+def the_right_password_opens_and_a_wrong_one_does_not(talk):
+    talk.all(login(), store(SET, b"k", b"v"), frame(GET, b"k"))
+    talk.reconnect()
+    for message in (b"\0user\0wrong", b"\0nobody\0secret", b"\0user\0secre", b"\0user\0secrets", b"user\0secret", b"garbage", b"\0\0",
+                    b"\0user\0"):
+        talk.ask(login(message))
+        talk.ask(frame(GET, b"k"))
+        talk.rest()
+        talk.reconnect()
+    talk.all(login(b"user" + LOGIN), frame(GET, b"k"))
+
+
+@case(SASL, counted=False)
+def failing_again_ends_what_was_allowed(talk):
+    talk.all(login(), frame(GET, b"k"))
+    talk.ask(login(b"\0user\0wrong"))
+    talk.ask(frame(GET, b"k"))
+    talk.rest()
+    talk.reconnect()
+    talk.all(login(), frame(SASL_LIST), frame(GET, b"k"))
+
+
+@case(SASL, counted=False)
+def other_mechanisms_fail(talk):
+    for mechanism in (b"CRAM-MD5", b"X", b"PLAINX", b"PLAI", b"M" * 32):
+        talk.ask(login(mechanism=mechanism))
+    talk.ask(login(mechanism=b"M" * 33))
+    talk.all(login(), frame(GET, b"k"))
+
+
+@case(SASL, counted=False)
+def a_step_needs_a_beginning(talk):
+    talk.ask(login(opcode=SASL_STEP))
+    talk.ask(login(b""))
+    talk.all(login(opcode=SASL_STEP), frame(GET, b"k"))
+    talk.reconnect()
+    talk.ask(login(b""))
+    talk.ask(login(b"\0user\0wrong", opcode=SASL_STEP))
+    talk.ask(frame(GET, b"k"))
+    talk.rest()
+
+
+@case(SASL, counted=False)
+def authentication_comes_a_byte_at_a_time(talk):
+    data = login() + frame(GET, b"k")
+    for at in range(len(data)):
+        talk.send(data[at:at + 1])
+    talk.all()
+
+
+@case(SASL, counted=False)
+def tries_and_failures_are_counted(talk):
+    def tries():
+        found = {}
+        talk.send(frame(STAT))
+        while (reply := talk.next()).key:
+            found[reply.key] = reply.value
+        return int(found[b"auth_cmds"]), int(found[b"auth_errors"])
+    talk.ask(login())
+    before = tries()
+    talk.ask(login(b"wrong"))
+    talk.ask(login(b""))
+    talk.ask(login(b"wrong", opcode=SASL_STEP))
+    talk.ask(login(mechanism=b"X"))
+    talk.ask(login())
+    after = tries()
+    talk.note(f"counted {after[0] - before[0]} tries, {after[1] - before[1]} failures")
 
 
 # ---- where memcached 1.6.45 is stricter than the installed one ----

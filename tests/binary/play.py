@@ -4,7 +4,10 @@
 import argparse
 import pathlib
 import re
+import socket
+import subprocess
 import sys
+import tempfile
 
 import cases
 import talk
@@ -67,15 +70,28 @@ def opcodes_not_played():
     return [name for name, code in rows if int(code, 16) not in cases.KNOWN]
 
 
+def users(folder):
+    """Our user in Cyrus SASL's database, for memcached, and in a file, for us: as the environment says both."""
+    name, password = cases.USER.decode(), cases.PASSWORD.decode()
+    database, passwords = folder / "sasldb", folder / "passwords"
+    (folder / "memcached.conf").write_text(
+        f"mech_list: plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\n")
+    subprocess.run(["saslpasswd2", "-p", "-a", "memcached", "-c", "-f", database, "-u", socket.gethostname(), name],
+                   input=password, text=True, check=True, capture_output=True)
+    passwords.write_text(f"{name}:{password}\n")
+    return {"SASL_CONF_PATH": str(folder), "MEMCACHED_SASL_PWDB": str(passwords)}
+
+
 class Servers:
     """A pair for each set of options, started when first asked for."""
 
-    def __init__(self, vitrine, memcached):
-        self.paths, self.running = (vitrine, memcached), {}
+    def __init__(self, vitrine, memcached, folder):
+        self.paths, self.running, self.folder = (vitrine, memcached), {}, folder
 
     def pair(self, options):
         if options not in self.running:
-            self.running[options] = [talk.Server(path, path == self.paths[0], options) for path in self.paths]
+            environment = users(self.folder) if cases.SASL in options else {}
+            self.running[options] = [talk.Server(path, path == self.paths[0], options, environment) for path in self.paths]
         return self.running[options]
 
     def stop(self):
@@ -105,14 +121,15 @@ def main():
     parser.add_argument("names", nargs="*", help="cases to play; all when none is named")
     arguments = parser.parse_args()
     chosen = [case for case in cases.CASES if not arguments.names or case.name in arguments.names]
-    pairs = Servers(arguments.server, arguments.memcached)
     failed = 0
-    try:
-        for case in chosen:
-            ours, theirs = pairs.pair(case.options)
-            failed += attempt(case.name, expect, case, ours) if case.expected else attempt(case.name, compare, case, ours, theirs)
-    finally:
-        said = pairs.stop()
+    with tempfile.TemporaryDirectory(prefix="binary-") as folder:
+        pairs = Servers(arguments.server, arguments.memcached, pathlib.Path(folder))
+        try:
+            for case in chosen:
+                ours, theirs = pairs.pair(case.options)
+                failed += attempt(case.name, expect, case, ours) if case.expected else attempt(case.name, compare, case, ours, theirs)
+        finally:
+            said = pairs.stop()
     unplayed = opcodes_not_played()
     for name in unplayed:
         print(f"FAIL no case plays the opcode {name}")
