@@ -17,8 +17,10 @@
 #define BODY_RECEIVE_MAX (64u << 10) /* of a large body in one turn */
 #define SENDS_A_TURN     4u          /* replies of several buffers: then others get a turn */
 #define VECTORS_MAX      (2 * (int)OUTPUT_PINS_MAX + 2)
-#define TLS_SEND_MAX     (128u << 10) /* by TLS in one turn */
+#define TLS_SEND_MAX     (512u << 10) /* by TLS in one turn */
 #define TLS_RECORD_SIZE  (16u << 10)
+
+#define OUT_OF_THE_WAY __attribute__((noinline)) /* of the turns without TLS */
 
 enum turn { TURN_WAIT, TURN_BLOCKED, TURN_AGAIN, TURN_PAUSE, TURN_CLOSE };
 
@@ -120,7 +122,7 @@ static bool input_settle(struct connection *connection)
     return other != NULL;
 }
 
-static ssize_t receive_secret(struct connection *connection, void *to, size_t size)
+OUT_OF_THE_WAY static ssize_t receive_secret(struct connection *connection, void *to, size_t size)
 {
     ssize_t got = tls_receive(connection->tls, to, size);
     if (connection->tls->open)
@@ -187,7 +189,7 @@ static struct iovec stretch(const struct connection *connection, const struct ou
 }
 
 /* Record by record, so that a turn does not last. */
-static ssize_t send_secret(struct connection *connection, struct output *output)
+OUT_OF_THE_WAY static ssize_t send_secret(struct connection *connection, struct output *output)
 {
     size_t total = 0;
     while (total < TLS_SEND_MAX && output_pending(output) > 0) {
@@ -267,7 +269,7 @@ static enum protocol_next run_protocol(struct connection *connection)
     return next;
 }
 
-static enum turn turn_after(const struct connection *connection, enum protocol_next next)
+static inline enum turn turn_after(const struct connection *connection, enum protocol_next next)
 {
     if (next == PROTOCOL_YIELD)
         metrics_add(connection->worker->block, METRIC_conn_yields, 1);
@@ -298,7 +300,7 @@ static enum turn serve(struct connection *connection)
 }
 
 /* Whether a handshake under way has to let others go first. */
-static bool wait_to_read(struct connection *connection)
+OUT_OF_THE_WAY static bool wait_to_read(struct connection *connection)
 {
     struct worker *worker = connection->worker;
     connection->after = PROTOCOL_READ;

@@ -1,4 +1,4 @@
-/* A worker's handshakes under way: so many a pass, for one takes as long as hundreds of requests; and so long
+/* A worker's handshakes under way: so many a pass, for one takes as long as a hundred requests; and so long
  * each, so that clients that never finish theirs hold nothing. Thread-safety: the worker's alone. */
 #ifndef VITRINE_NET_HANDSHAKES_PRIV_H
 #define VITRINE_NET_HANDSHAKES_PRIV_H
