@@ -41,7 +41,8 @@ SUITES = [
     ("docs", ["docs-check"]),
 ]
 PROGRAMS = {"gcc": "gcc", "memcached": "memcached", "promtool": "prometheus", "chromium": "chromium", "node": "nodejs",
-            "memccapable": "libmemcached-tools", "pkg-config": "pkg-config", "openssl": "openssl"}
+            "memccapable": "libmemcached-tools", "pkg-config": "pkg-config", "openssl": "openssl",
+            "saslpasswd2": "sasl2-bin"}
 MODULES = {"prometheus_client": "python3-prometheus-client", "pymemcache": "python3-pymemcache",
            "memcache": "python3-memcache", "pylibmc": "python3-pylibmc"}
 
