@@ -321,6 +321,7 @@ static struct request *request_open(struct parser *parser, const struct frame *f
                                 .opcode = frame->opcode,
                                 .opaque = frame->opaque,
                                 .key_first = (uint16_t)batch->key_count,
+                                .words = "",
                                 .consumed = frame->value};
     return request;
 }

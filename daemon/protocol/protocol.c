@@ -75,7 +75,7 @@ struct protocol *protocol_create(struct settings *settings, struct store *store,
     prefixes_enable(protocol->prefixes, settings_on(settings, detail));
     protocol->settings = settings;
     protocol->cas_hidden = settings_on(settings, no_cas);
-    protocol->speaks = speech_of(settings->protocol);
+    protocol->speaks = (uint8_t)speech_of(settings->protocol);
     protocol->store = store;
     protocol->metrics = metrics;
     if (host != NULL)

@@ -8,7 +8,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SEED_SIZE_MAX = 4000
 
-sys.path.insert(0, str(ROOT / "tests/transcripts"))
+sys.path[:0] = [str(ROOT / "tests/transcripts"), str(ROOT / "tests/binary")]
+import cases as binary  # noqa: E402
 import play  # noqa: E402
 
 
@@ -36,10 +37,60 @@ def seeds():
         yield f"reply-{number}", (replies["setup"].encode() + play.case_bytes(case["input"]))[:SEED_SIZE_MAX]
 
 
+class Recorder:
+    """Stands for a conversation of tests/binary: keeps what is sent, and hears nothing."""
+    cas = 1
+
+    def __init__(self):
+        self.sent, self.connection = [], self
+
+    def send(self, *data):
+        self.sent += data
+
+    def ask(self, *data):
+        self.send(*data)
+        return self
+
+    def all(self, *data):
+        self.send(*data)
+        return []
+
+    def next(self):
+        return None
+
+    def recv(self, _):
+        return b""
+
+    def shutdown(self, _):
+        pass
+
+    reconnect = rest = reply = lambda self: None
+    note = lambda self, _: None
+
+
+def frames():
+    """What each binary case sends on one connection, as far as it goes without answers."""
+    for case in binary.CASES:
+        recorder = Recorder()
+        try:
+            for _ in case.function(recorder) or ():
+                pass
+        except (AttributeError, IndexError, UnboundLocalError):
+            pass  # it needs answers to go on
+        data = b"".join(recorder.sent)
+        for number, at in enumerate(range(0, min(len(data), 4 * SEED_SIZE_MAX), SEED_SIZE_MAX)):
+            piece = data[at:at + SEED_SIZE_MAX]
+            begin = max(piece.find(b"\x80"), 0)
+            yield f"{case.name}-{number}", piece[begin:]
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "corpus-doors").mkdir(exist_ok=True)
+    (folder / "corpus-binary").mkdir(exist_ok=True)
+    for name, data in frames():
+        (folder / "corpus-binary" / name).write_bytes(b"\x01\x02\x03\x04" + data)
     (folder / "text.dict").write_text("".join(f'"{word}"\n' for word in sorted(set(words()))))
     for name, text in seeds():
         (folder / "corpus" / name).write_bytes(b"\x01\x02\x03\x04" + text)
