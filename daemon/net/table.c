@@ -113,6 +113,8 @@ static bool read_slot(struct net *net, uint32_t slot, uint64_t id, struct net_co
         return false;
     peer_text(&net->listeners[listener], &peer, out->peer, sizeof out->peer);
     listener_text(&net->listeners[listener], out->listener, sizeof out->listener);
+    if (net->listeners[listener].tls != TLS_OFF)
+        out->memory_size += TLS_LINK_SIZE;
     return true;
 }
 

@@ -226,7 +226,7 @@ static void warn(const struct settings *settings)
         names[0] = '\0';
     if (known)
         fclose(known);
-    if (settings_on(settings, ssl_kernel_tls) && !strstr(names, "tls"))
+    if (settings_on(settings, ssl_kernel_tls) && *names && !strstr(names, "tls"))
         log_info("-o ssl_kernel_tls: the kernel has no TLS (modprobe tls); it is done here");
     if (settings_u64(settings, ssl_verify_mode) > 1 && !settings->ssl_ca_cert)
         log_warn("-o ssl_verify_mode without ssl_ca_cert: no client's certificate can be verified");
