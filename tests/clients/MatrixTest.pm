@@ -4,10 +4,11 @@ use strict;
 use warnings;
 use Exporter 'import';
 use IO::Socket::INET;
-our @EXPORT = qw(@SERVERS $DEAD $PATH key_of keys_of equal yes held check);
+our @EXPORT = qw(@SERVERS $DEAD $PATH BRIEF_S UNTIL_GONE_S key_of keys_of equal yes held check);
 
 our @SERVERS = split /,/, $ENV{MATRIX_SERVERS};
 our ($DEAD, $PATH) = @ENV{qw(MATRIX_DEAD MATRIX_PATH)};
+use constant {BRIEF_S => 3, UNTIL_GONE_S => 4.1}; # as in harness.py
 my $count = 0;
 $| = 1;
 

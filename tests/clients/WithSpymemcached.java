@@ -29,6 +29,8 @@ public class WithSpymemcached {
     static final String[] SERVERS = System.getenv("MATRIX_SERVERS").split(",");
     static final String[] SERVERS6 = System.getenv("MATRIX_SERVERS6").split(",");
     static final String DEAD = System.getenv("MATRIX_DEAD");
+    static final int BRIEF_S = 3; // as in harness.py
+    static final int UNTIL_GONE_MS = 4100;
     static final boolean BINARY = System.getenv("MATRIX_PROTOCOL").equals("binary");
     static final Map<String, MemcachedClient> CLIENTS = new ConcurrentHashMap<>();
     static int count;
@@ -200,14 +202,14 @@ public class WithSpymemcached {
         CHECKS.put("expiry, touch and get-and-touch", () -> {
             List<String> keys = keys(3);
             for (String key : keys) {
-                wait(client().set(key, 1, "v"));
+                wait(client().set(key, BRIEF_S, "v"));
             }
             equal(wait(client().touch(keys.get(1), 100)), true);
             if (BINARY) { // in text spymemcached does not have it
                 equal(client().getAndTouch(keys.get(2), 100).getValue(), "v");
                 equal(client().getAndTouch(key(), 100), null);
             }
-            Thread.sleep(2100);
+            Thread.sleep(UNTIL_GONE_MS);
             equal(client().get(keys.get(0)), null);
             equal(client().get(keys.get(1)), "v");
             equal(client().get(keys.get(2)), BINARY ? "v" : null);

@@ -4,6 +4,9 @@ import os
 import traceback
 
 _counter = itertools.count()
+# Seconds to live where something is done to the item before they are over, and how long to wait until they are; the
+# programs in other languages have the same. Long, so that a slow machine fails no check.
+BRIEF_S, UNTIL_GONE_S = 3, 4.1
 
 
 class Target:

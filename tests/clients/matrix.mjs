@@ -12,6 +12,8 @@ export const rejects = assert.rejects;
 let count = 0;
 export const key = (word = "key") => `${word}-${count++}`;
 export const keys = (number, word) => Array.from({ length: number }, () => key(word));
+// As BRIEF_S and UNTIL_GONE_S of harness.py.
+export const [BRIEF_S, UNTIL_GONE_MS] = [3, 4100];
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 export const now = () => Math.floor(Date.now() / 1000);
 
@@ -34,7 +36,7 @@ export function held(address, list) {
 }
 
 // Runs {name: async function}, each for at most so many seconds; then ends the program.
-export async function run(checks, limit_s = 6) {
+export async function run(checks, limit_s = 20) {
   for (const [name, check] of Object.entries(checks)) {
     let timer;
     const late = new Promise((_, fail) => {

@@ -8,6 +8,8 @@ define('SERVERS', array_map(fn($a) => [substr($a, 0, strrpos($a, ':')), (int)sub
 define('DEAD', explode(':', getenv('MATRIX_DEAD')));
 define('PATH', getenv('MATRIX_PATH'));
 define('PROTOCOL', getenv('MATRIX_PROTOCOL'));
+define('BRIEF_S', 3); // as in harness.py
+define('UNTIL_GONE_US', 4100000);
 
 function key_of(string $word = 'key'): string
 {

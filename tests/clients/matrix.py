@@ -266,7 +266,7 @@ def main():
     chosen = [client for client in CLIENTS if any(word in f"{client.name} ({client.way})".lower() for word in words)]
     binaries = {"vitrine": os.path.abspath(arguments.vitrine), "memcached": servers.MEMCACHED}
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="matrix-") as folder, ThreadPoolExecutor(4) as pool:
+    with tempfile.TemporaryDirectory(prefix="matrix-") as folder, ThreadPoolExecutor(6) as pool:
         os.chmod(folder, 0o755)
         secrets = Secrets(folder)
         outcomes = list(pool.map(lambda client: compare(client, binaries, secrets), chosen))

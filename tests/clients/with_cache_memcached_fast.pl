@@ -103,10 +103,10 @@ check 'a thousand keys at once' => sub {
 };
 check 'expiry, touch, gat and gats' => sub {
     my ($c, $short, @kept) = (client(), keys_of(4));
-    $c->set($_, 'v', 1) for $short, @kept;
+    $c->set($_, 'v', BRIEF_S) for $short, @kept;
     equal(flags($c->touch($kept[0], 100), $c->touch(key_of(), 100)), [1, 0]);
     equal([$c->gat(100, $kept[1]), $c->gats(100, $kept[2])->[1], scalar $c->gat(100, key_of())], ['v', 'v', undef]);
-    select undef, undef, undef, 2.1;
+    select undef, undef, undef, UNTIL_GONE_S;
     equal(got($c, $short, @kept), [undef, 'v', 'v', 'v']);
 };
 check 'negative and absolute expiry' => sub {

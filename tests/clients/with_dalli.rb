@@ -5,6 +5,7 @@ require 'logger'
 Dalli.logger = Logger.new(File::NULL)
 SERVERS = ENV['MATRIX_SERVERS'].split(',')
 DEAD, UNIX = ENV.values_at('MATRIX_DEAD', 'MATRIX_PATH')
+BRIEF_S, UNTIL_GONE_S = 3, 4.1 # as in harness.py
 $stdout.sync = true
 $count = 0
 
@@ -205,11 +206,11 @@ end
 check 'expiry, touch and gat' do
   c = client
   short, touched, got = keys_of(3)
-  [short, touched, got].each { |key| c.set(key, 'v', 1) }
+  [short, touched, got].each { |key| c.set(key, 'v', BRIEF_S) }
   yes c.touch(touched, 100)
   yes !c.touch(key_of, 100)
   equal [c.gat(got, 100), c.gat(key_of, 100)], ['v', nil]
-  sleep 2.1
+  sleep UNTIL_GONE_S
   equal [c.get(short), c.get(touched), c.get(got)], [nil, 'v', 'v']
 end
 

@@ -12,7 +12,7 @@ import django
 from django.conf import settings
 from django.core.cache import InvalidCacheKey, caches
 
-from harness import Suite, equal, raises, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, raises, true
 
 pymemcache_suite, pylibmc_suite, memcached_suite = (Suite(f"Django {name}") for name in ("PyMemcacheCache", "PyLibMCCache",
                                                                                          "MemcachedCache"))
@@ -34,7 +34,7 @@ def configure(backend, target):
             "OPTIONS": options(backend, target)}
     settings.configure(CACHES={
         "default": base, "prefixed": {**base, "KEY_PREFIX": "p", "VERSION": 3},
-        "short": {**base, "TIMEOUT": 1}, "one": {**base, "LOCATION": target.address}}, SECRET_KEY="-")
+        "short": {**base, "TIMEOUT": BRIEF_S}, "one": {**base, "LOCATION": target.address}}, SECRET_KEY="-")
     django.setup()
 
 
@@ -141,10 +141,10 @@ def prefix_keeps_caches_apart(cache, target):
 @check
 def timeouts_short_and_none(cache, target):
     short, kept = target.key(), target.key()
-    cache.set(short, "v", timeout=1)
+    cache.set(short, "v", timeout=BRIEF_S)
     cache.set(kept, "v", timeout=None)
     equal((cache.get(short), cache.get(kept)), ("v", "v"))
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal((cache.get(short), cache.get(kept)), (None, "v"))
 
 
@@ -171,7 +171,7 @@ def default_timeout_and_touch(cache, target):
     caches["short"].set_many({short: 1, kept: 1})
     equal(cache.touch(kept, 100), True)
     equal(cache.touch(target.key()), False)
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal((cache.get(short), cache.get(kept)), (None, 1))
 
 

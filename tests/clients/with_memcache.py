@@ -6,7 +6,7 @@ import time
 
 import memcache
 
-from harness import Suite, equal, raises, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, raises, true
 
 suite = Suite("python-memcached")
 
@@ -123,11 +123,11 @@ def delete_removes(target):
 @suite.check
 def expiry_and_touch(target):
     c, short, kept = client(target), target.key(), target.key()
-    c.set(short, "v", time=1)
-    c.set(kept, "v", time=1)
+    c.set(short, "v", time=BRIEF_S)
+    c.set(kept, "v", time=BRIEF_S)
     true(c.touch(kept, 100))
     true(not c.touch(target.key(), 100))
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal(c.get(short), None)
     equal(c.get(kept), "v")
 

@@ -1,6 +1,6 @@
 // Node's memcached (text), through its whole interface.
 import Memcached from "memcached";
-import { DEAD, SERVERS, equal, held, key, keys, now, rejects, run, sleep, yes } from "./matrix.mjs";
+import { BRIEF_S, DEAD, SERVERS, UNTIL_GONE_MS, equal, held, key, keys, now, rejects, run, sleep, yes } from "./matrix.mjs";
 
 const OPTIONS = { timeout: 3000, retries: 0, failures: 5, retry: 100, reconnect: 100, poolSize: 5 };
 const METHODS = ["touch", "get", "gets", "getMulti", "set", "replace", "add", "cas", "append", "prepend", "incr", "decr", "del",
@@ -83,10 +83,10 @@ run({
   },
   "expiry, touch and absolute times": async () => {
     const [short, kept, far] = keys(3);
-    await Promise.all([c.set(short, "v", 1), c.set(kept, "v", 1), c.set(far, "v", now() + 40 * 86400)]);
+    await Promise.all([c.set(short, "v", BRIEF_S), c.set(kept, "v", BRIEF_S), c.set(far, "v", now() + 40 * 86400)]);
     yes(await c.touch(kept, 100));
     yes(await refused(c.touch(key(), 100)));
-    await sleep(2100);
+    await sleep(UNTIL_GONE_MS);
     equal([await c.get(short), await c.get(kept), await c.get(far)], [undefined, "v", "v"]);
   },
   "expiry over the client's thirty days": async () => {

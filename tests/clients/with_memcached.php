@@ -186,10 +186,10 @@ run([
     },
     'expiry to the second and touch' => function () {
         [$m, $short, $kept] = [client(), key_of(), key_of()];
-        $m->set($short, 'v', 1);
-        $m->set($kept, 'v', 1);
+        $m->set($short, 'v', BRIEF_S);
+        $m->set($kept, 'v', BRIEF_S);
         equal([$m->touch($kept, 100), $m->touch(key_of(), 100)], [true, false]);
-        usleep(2100000);
+        usleep(UNTIL_GONE_US);
         equal([$m->get($short), $m->get($kept)], [false, 'v']);
     },
     'expiry over thirty days is absolute' => function () {

@@ -11,7 +11,7 @@ PROGRAM = "/usr/share/memcached/scripts/memcached-tool"
 
 def tool(address, *arguments):
     """The lines that it prints."""
-    done = subprocess.run([PROGRAM, address, *arguments], capture_output=True, timeout=5, check=False, text=True)
+    done = subprocess.run([PROGRAM, address, *arguments], capture_output=True, timeout=20, check=False, text=True)
     equal(done.returncode, 0)
     return done.stdout.splitlines()
 

@@ -1,6 +1,6 @@
 // Node's memjs (binary), through its whole interface.
 import memjs from "memjs";
-import { DEAD, SERVERS, equal, held, key, keys, now, rejects, run, sleep, yes } from "./matrix.mjs";
+import { BRIEF_S, DEAD, SERVERS, UNTIL_GONE_MS, equal, held, key, keys, now, rejects, run, sleep, yes } from "./matrix.mjs";
 
 const OPTIONS = { timeout: 1, conntimeout: 1, retries: 1, failover: false, keepAlive: true, logger: { log() {} } };
 const client = (servers = SERVERS[0], options = {}) => memjs.Client.create(servers, { ...OPTIONS, ...options });
@@ -89,9 +89,9 @@ run({
   },
   "expiry, touch and absolute times": async () => {
     const [short, kept, far] = keys(3);
-    await Promise.all([[short, 1], [kept, 1], [far, now() + 40 * 86400]].map(([k, expires]) => c.set(k, "v", { expires })));
+    await Promise.all([[short, BRIEF_S], [kept, BRIEF_S], [far, now() + 40 * 86400]].map(([k, expires]) => c.set(k, "v", { expires })));
     equal([await c.touch(kept, 100), await c.touch(key(), 100)], [true, false]);
-    await sleep(2100);
+    await sleep(UNTIL_GONE_MS);
     equal([await text(short), await text(kept), await text(far)], [null, "v", "v"]);
   },
   "default expiry of the client": async () => {
@@ -155,4 +155,4 @@ run({
     equal(await text(k), null);
     yes(await c.set(k, "new", {}));
   },
-}, 4);
+});

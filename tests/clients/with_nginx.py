@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pymemcache.client.base import Client
 
 import servers
-from harness import Suite, equal, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, true
 
 suite = Suite("nginx memcached_pass")
 PROGRAM = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
@@ -189,9 +189,9 @@ def gzip_flag_is_told_by_the_item_s_flags(target):
 
 @suite.check
 def page_expires(target):
-    store(target, "/plain/short", b"v", expire=1)
+    store(target, "/plain/short", b"v", expire=BRIEF_S)
     equal(get(target, "/plain/short"), (200, b"v"))
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal(get(target, "/plain/short")[0], 404)
 
 

@@ -16,7 +16,7 @@ from pymemcache.client.base import Client
 from pymemcache.exceptions import MemcacheError
 
 import servers
-from harness import Suite, equal, raises, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, raises, true
 
 suite = Suite("twemproxy")
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "nutcracker.yml")
@@ -136,10 +136,10 @@ def counters_pass(target):
 @suite.check
 def touch_and_expiry_pass(target):
     c, short, kept = proxy().client(), target.key(), target.key()
-    c.set(short, b"v", expire=1)
-    c.set(kept, b"v", expire=1)
+    c.set(short, b"v", expire=BRIEF_S)
+    c.set(kept, b"v", expire=BRIEF_S)
     equal((c.touch(kept, 100), c.touch(target.key(), 100)), (True, False))
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal((c.get(short), c.get(kept)), (None, b"v"))
 
 

@@ -10,7 +10,7 @@ from pymemcache.client.hash import HashClient
 from pymemcache.exceptions import (MemcacheClientError, MemcacheIllegalInputError, MemcacheServerError,
                                    MemcacheUnknownCommandError, MemcacheUnknownError)
 
-from harness import Suite, equal, raises, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, raises, true
 
 suite = Suite("pymemcache")
 MIB = 1 << 20
@@ -249,10 +249,10 @@ def incr_of_text_is_a_client_error(target):
 @suite.check
 def expiry_is_kept_to_the_second(target):
     c, key, other = client(target), target.key(), target.key()
-    c.set(key, b"v", expire=1)
+    c.set(key, b"v", expire=BRIEF_S)
     c.set(other, b"v", expire=100)
     equal(c.get(key), b"v")
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal(c.get(key), None)
     equal(c.get(other), b"v")
 

@@ -8,7 +8,7 @@ import time
 from eventlet.green import socket
 from swift.common.memcached import MemcacheConnectionError, MemcacheRing, md5hash
 
-from harness import Suite, equal, raises, true
+from harness import BRIEF_S, UNTIL_GONE_S, Suite, equal, raises, true
 
 suite = Suite("Swift MemcacheRing")
 DAY_S = 24 * 60 * 60
@@ -188,9 +188,9 @@ def set_multi_and_get_multi_by_server_key(target):
 def set_multi_raw_and_timed(target):
     c, _ = ring(target.servers)
     keys = [target.key("m") for _ in range(3)]
-    c.set_multi({key: b"raw" for key in keys}, "s", serialize=False, time=1)
+    c.set_multi({key: b"raw" for key in keys}, "s", serialize=False, time=BRIEF_S)
     equal(c.get_multi(keys, "s"), [b"raw"] * 3)
-    time.sleep(2.1)
+    time.sleep(UNTIL_GONE_S)
     equal(c.get_multi(keys, "s"), [None] * 3)
 
 
