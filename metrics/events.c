@@ -163,11 +163,12 @@ static unsigned rings_list(struct metrics *metrics)
     unsigned count = metrics->block_count;
     if (count > metrics->cursor_capacity) {
         struct event_cursor *cursors = realloc(metrics->cursors, count * sizeof *cursors);
-        metrics->cursors = cursors != NULL ? cursors : metrics->cursors;
-        if (cursors != NULL)
+        if (cursors != NULL) {
+            metrics->cursors = cursors;
             metrics->cursor_capacity = count;
-        else
+        } else {
             count = metrics->cursor_capacity;
+        }
     }
     for (unsigned i = 0; i < count; i++)
         metrics->cursors[i].ring = &metrics->blocks[i]->events;

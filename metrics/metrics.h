@@ -63,9 +63,9 @@ struct event_ring {
     _Alignas(64) _Atomic uint32_t streams; /* that are wanted; written by the consumer */
     /* The thread's own line. */
     _Alignas(64) _Atomic uint32_t state; /* enum ring_state of events.c */
-    char *data;     /* owned; NULL: nobody watches */
-    uint64_t size;  /* a power of two */
-    uint64_t limit; /* how far `head` may come, as seen last */
+    char *data;                          /* owned; NULL: nobody watches */
+    uint64_t size;                       /* a power of two */
+    uint64_t limit;                      /* how far `head` may come, as seen last */
     _Atomic uint64_t head, put, dropped;
     _Alignas(64) _Atomic uint64_t tail; /* the consumer's */
 };
