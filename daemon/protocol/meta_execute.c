@@ -1,7 +1,8 @@
 /* Meta commands in terms of the store. */
 #include "protocol/meta_priv.h"
 
-/* What stands for a CAS that no item can have: with -C memcached compares with 0, and in a store not at all. */
+/* What stands for a CAS that no item can have: with -C memcached compares with 0, and in a store not at all.
+ */
 static uint64_t cas_wanted(const struct request *request)
 {
     return request->cas_hidden && request->cas != 0 ? UINT64_MAX : request->cas;

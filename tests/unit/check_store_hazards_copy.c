@@ -232,6 +232,54 @@ START_TEST(chunk_copy_against_overwrite)
 }
 END_TEST
 
+/* A value of one chunk, in a segment where nothing else is alive: it is compacted, whatever its frequency. */
+static char *set_lonely_large(struct fixture *f)
+{
+    char *value = large_value(1);
+    value[segment_size(f->store) / 8] = 0;
+    set_lonely(f, "k", value, STORE_NEVER_S);
+    ck_assert(item_flags(item_at(f->store, location_of(f, "k"))) & ITEM_LARGE);
+    return value;
+}
+
+/* Guard: the same, and that the new form of the item is the chunk's owner as soon as its slot is set. */
+START_TEST(chunk_copy_against_invalidate)
+{
+    struct fixture f = fixture_of_size(MIB);
+    struct helper maintainer = {0};
+    char *value = set_lonely_large(&f);
+    struct store_invalidation stale = {.key = fixture_key(&f, "k"), .stale = true};
+    maintain_until(&maintainer, &f, PERTURB_CHUNK_COPIED);
+    ck_assert_int_eq(store_invalidate(f.thread, &stale), RESULT_OK);
+    maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
+    fixture_maintain(&f, 8);
+    ck_assert(fixture_has(&f, "k", value));
+    check_nothing_lives(&f);
+    free(value);
+    fixture_close(&f);
+}
+END_TEST
+
+/* Guard: large_share copies the list of chunks with the bucket locked. Copied before, it leads to where the
+ * chunk was. */
+START_TEST(invalidate_against_chunk_copy)
+{
+    struct fixture f = fixture_of_size(MIB);
+    struct helper maintainer = {0}, invalidator = {.act = act_invalidate, .key = "k"};
+    char *value = set_lonely_large(&f);
+    maintain_until(&maintainer, &f, PERTURB_CHUNK_COPIED);
+    helper_start_until(&invalidator, &f, PERTURB_WRITE_FILLED);
+    maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
+    helper_release(&invalidator, PERTURB_WRITE_FILLED);
+    ck_assert_int_eq(invalidator.result, RESULT_OK);
+    fixture_maintain(&f, 8);
+    ck_assert(fixture_has(&f, "k", value));
+    check_nothing_lives(&f);
+    free(value);
+    fixture_close(&f);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase;
@@ -247,5 +295,7 @@ int main(void)
     tcase_add_test(tcase, flush_against_copy);
     tcase_add_test(tcase, chunk_copy_against_delete);
     tcase_add_test(tcase, chunk_copy_against_overwrite);
+    tcase_add_test(tcase, chunk_copy_against_invalidate);
+    tcase_add_test(tcase, invalidate_against_chunk_copy);
     return fixture_run(suite);
 }

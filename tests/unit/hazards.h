@@ -21,6 +21,9 @@ struct helper {
     enum store_mode mode;
     uint32_t expiry_s;
     uint64_t cas;
+    bool stale_allowed, create; /* of a write */
+    struct store_fetch fetch;   /* what is asked of a lookup, and what came of it */
+    struct store_lease lease;
     enum result result;
     struct store_view view; /* void, but for its plain fields, once the helper has ended */
     char seen[256];         /* the value that it read */
@@ -97,11 +100,41 @@ static inline void act_write(struct helper *helper)
                                 .size = strlen(helper->value),
                                 .expiry_s = helper->expiry_s,
                                 .mode = helper->mode,
-                                .cas = helper->cas};
+                                .cas = helper->cas,
+                                .stale_allowed = helper->stale_allowed,
+                                .create = helper->create};
     store_thread_online(helper->f.thread);
     struct store_written written = {0};
     helper->result = store_write(helper->f.thread, &write, &written);
     helper->cas = written.cas;
+    store_thread_offline(helper->f.thread);
+}
+
+static inline void act_fetch(struct helper *helper)
+{
+    struct store_key key = fixture_key(&helper->f, helper->key);
+    store_thread_online(helper->f.thread);
+    helper->result = store_fetch(helper->f.thread, &key, &helper->fetch, &helper->view, &helper->lease, NULL);
+    if (helper->result == RESULT_HIT)
+        helper_keep(helper);
+    store_thread_offline(helper->f.thread);
+}
+
+static inline void act_invalidate(struct helper *helper)
+{
+    struct store_invalidation stale = {.key = fixture_key(&helper->f, helper->key), .stale = true};
+    store_thread_online(helper->f.thread);
+    helper->result = store_invalidate(helper->f.thread, &stale);
+    store_thread_offline(helper->f.thread);
+}
+
+static inline void act_create(struct helper *helper)
+{
+    struct store_delta delta = {
+        .key = fixture_key(&helper->f, helper->key), .delta = 1, .create = true, .initial = 10};
+    struct store_number number;
+    store_thread_online(helper->f.thread);
+    helper->result = store_arithmetic(helper->f.thread, &delta, &number);
     store_thread_offline(helper->f.thread);
 }
 
