@@ -11,7 +11,6 @@
 #define VERBOSITY_MAX        2u
 #define MEMLIMIT_MIN_MIB     8u
 #define MEMLIMIT_MAX_MIB     1000000000u
-#define CRAWLER_SLEEP_MAX_US 1000000u
 #define REFRESH_ERROR_SIZE   4600u /* a path and what is wrong with it */
 /* Class ids in commands, as memcached numbers them: 1 to 63. */
 #define CLASS_ID_MAX 63
@@ -223,50 +222,6 @@ CONTROL(lru)
         outcome->result = RESULT_OK;
     else
         outcome->result = RESULT_UNKNOWN;
-}
-
-/* "all", "hash" or class ids between commas. */
-static bool classes_valid(const struct token *classes)
-{
-    if (token_is(classes, "all"))
-        return true;
-    const char *at = classes->data, *end = classes->data + classes->size;
-    while (true) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        const char *id_end = comma == NULL ? end : comma;
-        uint32_t id;
-        if (!number_parse_u32(at, (size_t)(id_end - at), &id) || id < 1 || id > CLASS_ID_MAX)
-            return false;
-        if (comma == NULL)
-            return true;
-        at = comma + 1;
-    }
-}
-
-static void crawler_tune(const struct words *words, struct outcome *outcome)
-{
-    uint32_t number;
-    if (!word_u32(words, 1, &number))
-        outcome->result = RESULT_BAD_FORMAT;
-    else if (word_is(words, 0, "sleep") && number > CRAWLER_SLEEP_MAX_US)
-        outcome_say(outcome, RESULT_BAD_FORMAT, "CLIENT_ERROR sleep must be one second or less");
-}
-
-/* Expired items are taken back by the maintainer, always. */
-CONTROL(lru_crawler)
-{
-    (void)thread, (void)key;
-    struct words words = words_of(request);
-    if (words.count == 2 && word_is(&words, 0, "crawl")) {
-        if (!classes_valid(&words.at[1]))
-            outcome_say(outcome, RESULT_REFUSED, "BADCLASS invalid class id");
-    } else if (words.count == 2 && (word_is(&words, 0, "sleep") || word_is(&words, 0, "tocrawl"))) {
-        crawler_tune(&words, outcome);
-    } else if (words.count == 1 && word_is(&words, 0, "enable")) {
-        outcome_say(outcome, RESULT_REFUSED, "ERROR failed to start lru crawler thread");
-    } else if (words.count != 1 || !word_is(&words, 0, "disable")) {
-        outcome->result = RESULT_UNKNOWN;
-    }
 }
 
 CONTROL(refresh_certs)

@@ -1,4 +1,5 @@
 /* Counting: each outcome once into the request matrix, and memcached's classic counters derived from it. */
+#include "protocol/dump_priv.h"
 #include "protocol/meta_priv.h"
 
 /* What an outcome is to the classic counters. */
@@ -130,8 +131,8 @@ static void clear_derived(struct metrics_snapshot *snapshot)
 
 void counters_probe(void *context, struct metrics_snapshot *snapshot)
 {
-    (void)context;
     clear_derived(snapshot);
+    snapshot->value[METRIC_lru_crawler_running] = dump_running(context);
     for (unsigned command = 0; command < COMMAND_COUNT; command++)
         for (unsigned result = 0; result < RESULT_COUNT; result++)
             derive(snapshot, (enum command)command, (enum result)result);

@@ -1,7 +1,5 @@
 #include "protocol/line_priv.h"
 
-#include <stdbool.h>
-
 static bool is_plain(unsigned char byte)
 {
     unsigned char letter = byte | 0x20;
@@ -23,4 +21,12 @@ char *line_uri(char *out, const char *data, size_t size)
         *out++ = digits[byte & 15];
     }
     return out;
+}
+
+bool line_takes_key(const char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)data[i] <= ' ' || data[i] == 0x7f)
+            return false;
+    return true;
 }

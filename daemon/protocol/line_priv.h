@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -38,5 +39,8 @@ static inline char *line_i64(char *out, int64_t number)
 
 /* All but letters, digits and -._~ as %XX: memcached's way to show keys. */
 char *line_uri(char *out, const char *data, size_t size);
+
+/* Whether the key can stand in a line of text as it is. */
+bool line_takes_key(const char *data, size_t size);
 
 #endif

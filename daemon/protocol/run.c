@@ -230,6 +230,8 @@ static enum step run_task(struct run *run)
         return STEP_YIELD;
     case TASK_WAIT:
         return STEP_READ;
+    case TASK_CLOSE:
+        return STEP_CLOSE;
     case TASK_DONE:
         session_end_task(session);
         session->state = SESSION_IDLE;

@@ -13,6 +13,7 @@ enum task_next {
     TASK_WRITE, /* something was written: go on when it is sent */
     TASK_AGAIN, /* others first, then go on */
     TASK_WAIT,  /* nothing to do until protocol_host.wake or input */
+    TASK_CLOSE, /* it cannot go on, and neither can the session */
     TASK_DONE   /* back to the session's requests */
 };
 
