@@ -34,7 +34,15 @@ struct actor {
     uint64_t seen[KEY_COUNT];  /* the highest version of each key this thread has read */
     uint64_t wrote[KEY_COUNT]; /* by its owner; 0: deleted */
     uint64_t hits, misses;
+    struct win *wins; /* every lease it was given */
+    size_t win_count, win_capacity;
     char value[VALUE_MAX];
+};
+
+/* A lease: of one version of one key, so that there may be no two alike. */
+struct win {
+    uint32_t key;
+    uint64_t version;
 };
 
 static struct store *store;
@@ -278,6 +286,82 @@ static void do_join(struct actor *a)
     }
 }
 
+static void win_note(struct actor *a, uint32_t k, const struct store_view *view)
+{
+    if (a->win_count == a->win_capacity) {
+        a->win_capacity = a->win_capacity ? 2 * a->win_capacity : 1024;
+        a->wins = realloc(a->wins, a->win_capacity * sizeof *a->wins);
+        if (!a->wins)
+            exit(EXIT_FAILURE);
+    }
+    a->wins[a->win_count++] = (struct win){k, store_view_version(view)};
+}
+
+/* All threads ask for the same few keys and renew what they are told to: now and then they are slow, so that
+ * a value comes too late, and now and then somebody marks the item stale, empties it, touches it or has it
+ * expire. */
+static void do_lease(struct actor *a)
+{
+    char name[32];
+    struct store_view view;
+    struct store_lease lease;
+    uint32_t k = (uint32_t)draw(a, 40), now_s = clock_s();
+    struct store_key key = key_of('l', k, name);
+    struct store_fetch fetch = {.silent = draw(a, 4) == 0,
+                                .vivify = draw(a, 2) == 0,
+                                .vivify_expiry_s = now_s + 1 + (uint32_t)draw(a, 4),
+                                .recache_s = draw(a, 2) ? now_s + 3 : 0,
+                                .touch = draw(a, 8) == 0,
+                                .expiry_s = draw_expiry(a)};
+    struct store_invalidation stale = {.key = key, .stale = true, .clear = draw(a, 8) == 0};
+    if (draw(a, 6) == 0)
+        store_invalidate(a->store, &stale);
+    if (store_fetch(a->store, &key, &fetch, &view, &lease, NULL) != RESULT_HIT)
+        return;
+    if (lease.win && view.won)
+        lie("leased twice", k, view.cas, 0);
+    if (view.size != 0 && (view.size != key.size || memcmp(view.value, name, key.size) != 0))
+        lie("leased value", k, view.size, 0);
+    if (!lease.win)
+        return;
+    win_note(a, k, &view);
+    struct store_write write = {.key = key,
+                                .value = name,
+                                .size = key.size,
+                                .expiry_s = draw_expiry(a),
+                                .mode = STORE_CAS,
+                                .cas = view.cas,
+                                .stale_allowed = draw(a, 2) == 0};
+    if (draw(a, 3) > 0)
+        store_write(a->store, &write, NULL);
+}
+
+static int win_compare(const void *a, const void *b)
+{
+    const struct win *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->version < y->version ? -1 : x->version > y->version;
+}
+
+/* At the end: no version of a key was leased to two. */
+static void check_wins(void)
+{
+    size_t count = 0, at = 0;
+    for (unsigned i = 0; i < actor_count; i++)
+        count += actors[i]->win_count;
+    struct win *wins = malloc((count + 1) * sizeof *wins);
+    for (unsigned i = 0; i < actor_count; at += actors[i++]->win_count)
+        if (actors[i]->win_count > 0)
+            memcpy(wins + at, actors[i]->wins, actors[i]->win_count * sizeof *wins);
+    qsort(wins, count, sizeof *wins, win_compare);
+    for (size_t i = 1; i < count; i++)
+        if (win_compare(&wins[i - 1], &wins[i]) == 0)
+            lie("two were told to renew it", wins[i].key, wins[i].version, 0);
+    printf("%zu leases, each given once\n", count);
+    free(wins);
+}
+
 /* Bytes that are pinned stay what they are while the thread goes on. */
 static void do_pin(struct actor *a)
 {
@@ -384,8 +468,8 @@ static void do_rare(struct actor *a)
 static void *act(void *arg)
 {
     typedef void (*do_fn)(struct actor *);
-    static const do_fn often[] = {do_get,   do_get,        do_get,  do_get,  do_store,
-                                  do_store, do_arithmetic, do_join, do_touch};
+    static const do_fn often[] = {do_get,   do_get,        do_get,  do_get,   do_store,
+                                  do_store, do_arithmetic, do_join, do_touch, do_lease};
     static const do_fn seldom[] = {do_cas, do_delete, do_pin, do_stage, do_browse, do_rare};
     struct actor *a = arg;
     store_thread_online(a->store);
@@ -485,10 +569,12 @@ int main(void)
     for (unsigned i = 0; i < actor_count; i++)
         pthread_join(actors[i]->thread, NULL);
     store_maintainer_stop(store);
+    check_wins();
     balance(metrics, "at rest");
     check_empty(metrics);
     for (unsigned i = 0; i < actor_count; i++) {
         store_thread_destroy(actors[i]->store);
+        free(actors[i]->wins);
         free(actors[i]);
     }
     store_destroy(store);

@@ -253,6 +253,7 @@ START_TEST(chunk_copy_against_invalidate)
     ck_assert_int_eq(store_invalidate(f.thread, &stale), RESULT_OK);
     maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
     fixture_maintain(&f, 8);
+    write_over_freed(&f);
     ck_assert(fixture_has(&f, "k", value));
     check_nothing_lives(&f);
     free(value);
@@ -269,10 +270,14 @@ START_TEST(invalidate_against_chunk_copy)
     char *value = set_lonely_large(&f);
     maintain_until(&maintainer, &f, PERTURB_CHUNK_COPIED);
     helper_start_until(&invalidator, &f, PERTURB_WRITE_FILLED);
-    maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
+    perturb_hold(PERTURB_ITEM_COPIED, 0); /* the item itself is next, and is to stay where it is */
+    perturb_release(PERTURB_CHUNK_COPIED);
+    ck_assert(perturb_await(PERTURB_ITEM_COPIED));
     helper_release(&invalidator, PERTURB_WRITE_FILLED);
     ck_assert_int_eq(invalidator.result, RESULT_OK);
+    maintain_on(&maintainer, &f, PERTURB_ITEM_COPIED);
     fixture_maintain(&f, 8);
+    write_over_freed(&f);
     ck_assert(fixture_has(&f, "k", value));
     check_nothing_lives(&f);
     free(value);

@@ -1,5 +1,5 @@
 /* Random operations against a small dictionary, in so little memory that items are evicted all the time: the
- * store may lose an item, but what it gives must be right in value, flags, cas and expiry.
+ * store may lose an item, but what it gives must be right in value, flags, cas, expiry and marks.
  *
  * The seed is printed; VITRINE_SEED=<n> plays one again, VITRINE_MODEL_STEPS=<n> makes it longer. */
 #include "check_store.h"
@@ -13,6 +13,7 @@ struct entry {
     size_t size;
     uint32_t flags, expiry_s;
     uint64_t cas;
+    bool stale, won;
 };
 
 struct model {
@@ -68,6 +69,8 @@ static void check_value(const struct store_view *view, const struct entry *entry
     ck_assert_uint_eq(view->flags, entry->flags);
     ck_assert_uint_eq(view->expiry_s, entry->expiry_s);
     ck_assert_uint_eq(view->cas, entry->cas);
+    ck_assert_int_eq(view->stale, entry->stale);
+    ck_assert_int_eq(view->won, entry->won);
 }
 
 /* Is it really there? Learns of an eviction. */
@@ -95,7 +98,7 @@ static void remember(struct entry *entry, const char *value, size_t size, const 
     char *copy = malloc(size + 1);
     memcpy(copy, value, size);
     forget(entry);
-    *entry = (struct entry){true, copy, size, write->flags, write->expiry_s, cas};
+    *entry = (struct entry){true, copy, size, write->flags, write->expiry_s, cas, false, false};
 }
 
 static size_t draw_size(struct model *m)
@@ -120,7 +123,9 @@ static struct store_write draw_write(struct model *m, unsigned k)
                                 .value = m->value,
                                 .size = size,
                                 .flags = (uint32_t)draw(m, 3) * 77,
-                                .expiry_s = draw_expiry(m)};
+                                .expiry_s = draw_expiry(m),
+                                .cas_chosen = draw(m, 10) == 0,
+                                .cas_new = 1000 + draw(m, 5)};
 }
 
 /* An item may be evicted by the very write that makes room for itself: a replace or cas then finds none. */
@@ -207,6 +212,88 @@ static void step_touch(struct model *m, unsigned k)
     check_value(&view, &m->entry[k]);
 }
 
+static bool wants_lease(const struct entry *entry, const struct store_fetch *fetch)
+{
+    bool soon = entry->expiry_s != 0 && entry->expiry_s < fetch->recache_s;
+    return !entry->won && (entry->stale || soon);
+}
+
+/* An item that was evicted while room was made for its own new form may be made anew. */
+static void step_fetch(struct model *m, unsigned k)
+{
+    struct store_key key = model_key(m, k);
+    struct entry *entry = &m->entry[k];
+    struct store_view view;
+    struct store_lease lease;
+    struct store_fetch fetch = {.silent = draw(m, 2) == 0,
+                                .vivify = draw(m, 6) == 0,
+                                .vivify_expiry_s = draw_expiry(m),
+                                .recache_s = draw(m, 2) == 0 ? m->now_s + (uint32_t)draw(m, 40) : 0,
+                                .touch = draw(m, 4) == 0,
+                                .expiry_s = draw_expiry(m)};
+    bool live = sync_entry(m, k);
+    enum result result = store_fetch(m->f.thread, &key, &fetch, &view, &lease, NULL);
+    ck_assert(result == RESULT_HIT || (!fetch.vivify && (!live || fetch.touch)));
+    if (result != RESULT_HIT || lease.created) {
+        ck_assert(!live || fetch.touch);
+        forget(entry);
+    }
+    if (result != RESULT_HIT)
+        return;
+    if (lease.created) {
+        struct store_write write = {.expiry_s = fetch.vivify_expiry_s};
+        remember(entry, "", 0, &write, view.cas);
+        ck_assert(lease.win);
+        entry->won = true;
+        return;
+    }
+    ck_assert(live);
+    if (fetch.touch)
+        entry->expiry_s = fetch.expiry_s;
+    check_value(&view, entry);
+    ck_assert_int_eq(lease.win, wants_lease(entry, &fetch));
+    entry->won |= lease.win;
+}
+
+static void step_invalidate(struct model *m, unsigned k)
+{
+    struct entry *entry = &m->entry[k];
+    struct store_view view;
+    struct store_invalidation how = {.key = model_key(m, k),
+                                     .stale = draw(m, 8) > 0,
+                                     .clear = draw(m, 12) == 0,
+                                     .flags = (uint32_t)draw(m, 3),
+                                     .touch = draw(m, 2) == 0,
+                                     .expiry_s = draw_expiry(m),
+                                     .cas_given = draw(m, 2) == 0,
+                                     .cas_chosen = draw(m, 4) == 0,
+                                     .cas_new = 2000 + draw(m, 5)};
+    bool live = sync_entry(m, k), right = draw(m, 3) > 0;
+    uint64_t cas = entry->cas;
+    how.cas = cas + !right;
+    enum result result = store_invalidate(m->f.thread, &how);
+    if (result == RESULT_EXISTS) {
+        ck_assert(live && how.cas_given && !right);
+        return;
+    }
+    if (result == RESULT_NOT_FOUND || (!how.stale && !how.clear)) {
+        ck_assert(live || result == RESULT_NOT_FOUND);
+        forget(entry);
+        return;
+    }
+    ck_assert(live && (right || !how.cas_given));
+    ck_assert_int_eq(result, how.stale ? RESULT_OK : RESULT_DELETED);
+    entry->size = how.clear ? 0 : entry->size;
+    entry->flags = how.clear ? how.flags : entry->flags;
+    entry->expiry_s = how.touch || how.clear ? how.expiry_s : entry->expiry_s;
+    entry->stale = how.stale;
+    entry->won = false;
+    ck_assert_int_eq(store_peek(m->f.thread, &how.key, &view), RESULT_HIT);
+    entry->cas = how.cas_chosen ? how.cas_new : how.stale ? view.cas : cas;
+    ck_assert(!how.stale || how.cas_chosen || view.cas != cas);
+    check_value(&view, entry);
+}
+
 static void step_delete(struct model *m, unsigned k)
 {
     struct store_key key = model_key(m, k);
@@ -272,10 +359,11 @@ static void step_rare(struct model *m)
 static void step(struct model *m)
 {
     typedef void (*step_fn)(struct model *, unsigned);
-    static const step_fn steps[] = {step_store, step_store, step_delete, step_join,
-                                    step_read,  step_touch, step_store,  step_arithmetic};
+    static const step_fn steps[] = {step_store, step_store, step_delete,     step_join,  step_read,
+                                    step_touch, step_store, step_arithmetic, step_fetch, step_invalidate,
+                                    step_store, step_store, step_join};
     unsigned k = (unsigned)(draw(m, 2) == 0 ? draw(m, KEY_COUNT) : draw(m, KEY_COUNT / 8));
-    steps[draw(m, 8)](m, k);
+    steps[draw(m, sizeof steps / sizeof *steps)](m, k);
     step_rare(m);
 }
 
