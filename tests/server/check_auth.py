@@ -512,5 +512,43 @@ def test_no_password_is_ever_logged():
         assert "builder" not in log and "sesame77" not in log and "wonder" not in log
 
 
+def memory_holds(pid, text):
+    """Whether the bytes stand in memory that the process can write to, but for the address space that the store
+    reserves: what was tried is never stored."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            bounds, rights = line.split()[:2]
+            begin, end = (int(bound, 16) for bound in bounds.split("-"))
+            if "w" in rights and end - begin < 1 << 27:
+                with contextlib.suppress(OSError):
+                    memory.seek(begin)
+                    if text in memory.read(end - begin):
+                        return True
+    return False
+
+
+def test_a_tried_password_is_left_nowhere_in_memory():
+    """Secrets at the end of long tokens, where nothing that is allocated later happens to overwrite them."""
+    def try_of(secret):
+        return b"bob " + b"." * 300 + secret
+
+    with guarded("-S", "-m", "16") as server:
+        with server.client() as client:
+            for byte in request(try_of(b"bytewise-secret")):
+                client.send(bytes([byte]))
+            assert client.until(b"\n") == FAILURE
+            assert not memory_holds(server.pid, b"bytewise-secret")
+            client.send(request(try_of(b"at-once-secret")) + b"version\r\n")
+            assert client.until(b"\n") == FAILURE and client.until(b"\n").startswith(b"VERSION")
+            assert not memory_holds(server.pid, b"at-once-secret")
+            client.send(b"set k 0 0 400\r\n" + try_of(b"begun-secret"))
+            eventually(lambda: memory_holds(server.pid, b"begun-secret"), "this test sees what is there")
+        eventually(lambda: not memory_holds(server.pid, b"begun-secret"), "what was begun is wiped when its client leaves")
+        with server.client() as client:
+            client.send(plain(b"bob", b"." * 200 + b"sasl-secret"))
+            assert answer(client)[1] == AUTH_ERROR
+            assert not memory_holds(server.pid, b"sasl-secret")
+
+
 if __name__ == "__main__":
     main()
