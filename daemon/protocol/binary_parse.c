@@ -313,16 +313,16 @@ static struct request *request_open(struct parser *parser, const struct frame *f
     struct batch *batch = parser->batch;
     struct request *request = &batch->requests[batch->request_count];
     const struct opcode_row *row = binary_opcode(frame->opcode);
-    *request = (struct request){.dialect = DIALECT_BINARY,
-                                .command = row->command,
-                                .refusal = RESULT_OK,
-                                .noreply = row->quiet,
-                                .cas_hidden = parser->protocol->cas_hidden,
-                                .opcode = frame->opcode,
-                                .opaque = frame->opaque,
-                                .key_first = (uint16_t)batch->key_count,
-                                .words = "",
-                                .consumed = frame->value};
+    request_clear(request);
+    request->dialect = DIALECT_BINARY;
+    request->command = row->command;
+    request->noreply = row->quiet;
+    request->cas_hidden = parser->protocol->cas_hidden;
+    request->opcode = frame->opcode;
+    request->opaque = frame->opaque;
+    request->key_first = (uint16_t)batch->key_count;
+    request->words = "";
+    request->consumed = frame->value;
     return request;
 }
 

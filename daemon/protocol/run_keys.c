@@ -2,6 +2,8 @@
  * the input, or, when a value is larger than the output and cannot be pinned, goes out in pieces. */
 #include "protocol/run_priv.h"
 
+#define OUT_OF_THE_WAY __attribute__((noinline)) /* of text's get and gets */
+
 /* The rest of the list waits in the input, from `at` on. */
 static void keys_pause(struct run *run, const struct request *request, const char *at)
 {
@@ -60,21 +62,23 @@ static enum key_step value_pin(struct run *run, const struct request *request, c
     return KEY_DONE;
 }
 
-static enum key_step value_reply(struct run *run, const struct request *request, const struct store_key *key,
-                                 const struct outcome *outcome)
+static inline size_t value_size(const struct store_key *key, const struct store_view *view)
+{
+    return REPLY_VALUE_FRAME_MAX + key->size + view->size;
+}
+
+static OUT_OF_THE_WAY enum key_step value_reply(struct run *run, const struct request *request,
+                                                const struct store_key *key, const struct outcome *outcome)
 {
     struct output *output = run->output;
-    size_t size = REPLY_VALUE_FRAME_MAX + key->size + outcome->view.size;
+    size_t size = value_size(key, &outcome->view);
     if (outcome->view.size > STORE_INLINE_COPY_MAX || size > output_room(output)) {
         struct store_pin *pin = store_pin(run->thread->store, &outcome->view);
         if (pin != NULL)
             return value_pin(run, request, key, outcome, pin);
     }
     if (size <= output_room(output)) {
-        if (request->dialect == DIALECT_TEXT)
-            text_reply_value(output, request, key, outcome);
-        else
-            dialects[request->dialect]->value(output, request, key, outcome);
+        dialects[request->dialect]->value(output, request, key, outcome);
         return KEY_DONE;
     }
     /* What is asked once more must not have changed anything. */
@@ -83,37 +87,52 @@ static enum key_step value_reply(struct run *run, const struct request *request,
     return value_begin(run, request, key, outcome);
 }
 
-/* A key in a dialect that may answer one that is not there too, or one that is there without its value. */
+/* Text answers hits alone; other dialects may answer a key that is not there too, or one that is there
+ * without its value. */
 static enum key_step key_answer(struct run *run, const struct request *request, const struct store_key *key,
                                 struct outcome *outcome)
 {
     if (outcome->result == RESULT_HIT && !request->valueless && !outcome->masked)
         return value_reply(run, request, key, outcome);
-    dialects[request->dialect]->reply(run->output, request, key, outcome);
+    if (request->dialect != DIALECT_TEXT)
+        dialects[request->dialect]->reply(run->output, request, key, outcome);
     return KEY_DONE;
 }
 
-/* Keys of get and gets are counted in `gets`, others one by one. */
-static inline enum key_step run_key(struct run *run, const struct request *request,
-                                    const struct store_key *key, struct counters_gets *gets)
+/* A key of text's get and gets, which nearly all are: counted in `gets`. */
+static inline enum key_step run_plain_key(struct run *run, const struct request *request,
+                                          const struct store_key *key, struct counters_gets *gets)
 {
     struct protocol_thread *thread = run->thread;
     struct outcome *outcome = &thread->outcome;
     if (!key_fits(run))
         return KEY_LATER;
-    const struct command_row *row = &command_rows[request->command];
-    bool text = request->dialect == DIALECT_TEXT;
-    if (!text)
-        outcome_open(thread);
-    if (row->class == CLASS_KEYS)
-        execute_get(thread, request, key, outcome);
-    else
-        row->execute(thread, request, key, outcome);
     enum key_step step = KEY_DONE;
-    if (!text)
-        step = key_answer(run, request, key, outcome);
-    else if (outcome->result == RESULT_HIT)
-        step = value_reply(run, request, key, outcome);
+    outcome->result = store_get(thread->store, key, &outcome->view, &outcome->miss);
+    if (outcome->result == RESULT_HIT) {
+        const struct store_view *view = &outcome->view;
+        if (view->size <= STORE_INLINE_COPY_MAX && value_size(key, view) <= output_room(run->output))
+            text_reply_value(run->output, request, key, outcome);
+        else
+            step = value_reply(run, request, key, outcome);
+        if (step != KEY_DONE && step != KEY_IN_PIECES)
+            return step;
+    }
+    counters_get(thread, gets, key, outcome);
+    return step;
+}
+
+/* Keys of get in another dialect are counted in `gets` too, those of other commands one by one. */
+static OUT_OF_THE_WAY enum key_step run_key(struct run *run, const struct request *request,
+                                            const struct store_key *key, struct counters_gets *gets)
+{
+    struct protocol_thread *thread = run->thread;
+    if (!key_fits(run))
+        return KEY_LATER;
+    const struct command_row *row = &command_rows[request->command];
+    struct outcome *outcome = outcome_open(thread);
+    row->execute(thread, request, key, outcome);
+    enum key_step step = key_answer(run, request, key, outcome);
     if (step != KEY_DONE && step != KEY_IN_PIECES)
         return step;
     if (row->class == CLASS_KEYS)
@@ -137,8 +156,8 @@ static enum step keys_break_off(struct run *run, const struct request *request, 
 }
 
 /* The list stands still at `key`, which is not done. */
-static enum step keys_stop(struct run *run, const struct request *request, const struct store_key *key,
-                           enum key_step step)
+static OUT_OF_THE_WAY enum step keys_stop(struct run *run, const struct request *request,
+                                          const struct store_key *key, enum key_step step)
 {
     if (step == KEY_NO_MEMORY)
         return keys_break_off(run, request, key);
@@ -161,8 +180,10 @@ enum step run_keys(struct run *run, const struct request *request)
     const struct store_key *key = run->thread->batch.keys + request->key_first;
     const struct store_key *end = key + request->key_count;
     struct counters_gets gets = {0, 0};
+    bool plain = request->dialect == DIALECT_TEXT && command_rows[request->command].class == CLASS_KEYS;
     enum key_step step = KEY_DONE;
-    while (key < end && (step = run_key(run, request, key, &gets)) == KEY_DONE)
+    while (key < end && (step = plain ? run_plain_key(run, request, key, &gets)
+                                      : run_key(run, request, key, &gets)) == KEY_DONE)
         key++;
     counters_gets_record(run->thread, request, &gets);
     if (step != KEY_DONE)

@@ -339,15 +339,31 @@ static const parse_class_fn parse_class[CLASS_COUNT] = {
 
 /* ---- the input ---- */
 
+/* A text request that is cleared: what every one has. */
+static inline void request_begin(struct parser *parser, struct request *request, enum command command,
+                                 const char *consumed)
+{
+    request->command = (uint8_t)command;
+    request->cas_hidden = parser->protocol->cas_hidden;
+    request->key_first = (uint16_t)parser->batch->key_count;
+    request->consumed = consumed;
+}
+
 static struct request *request_open(struct parser *parser, enum command command, const char *consumed)
 {
-    struct batch *batch = parser->batch;
-    struct request *request = &batch->requests[batch->request_count];
-    *request = (struct request){.command = (uint8_t)command,
-                                .refusal = RESULT_OK,
-                                .cas_hidden = parser->protocol->cas_hidden,
-                                .key_first = (uint16_t)batch->key_count,
-                                .consumed = consumed};
+    struct request *request = &parser->batch->requests[parser->batch->request_count];
+    request_clear(request);
+    request_begin(parser, request, command, consumed);
+    return request;
+}
+
+/* The same for a get or set in its plain form. */
+static inline struct request *request_open_plain(struct parser *parser, enum command command,
+                                                 const char *consumed)
+{
+    struct request *request = &parser->batch->requests[parser->batch->request_count];
+    request_clear_plain(request);
+    request_begin(parser, request, command, consumed);
     return request;
 }
 
@@ -437,7 +453,7 @@ static bool parse_plain_keys(struct parser *parser, enum command command, const 
     unsigned count = (unsigned)(key - batch->keys) - batch->key_count;
     if (count == 0)
         return false;
-    struct request *request = request_open(parser, command, at);
+    struct request *request = request_open_plain(parser, command, at);
     request->key_count = (uint16_t)count;
     batch->key_count += count;
     batch->request_count++;
@@ -473,7 +489,7 @@ static bool parse_plain_set(struct parser *parser, const char *at)
     if ((size_t)(end - at) < 2 + (size_t)size + 2 || memcmp(at, "\r\n", 2) != 0 ||
         memcmp(at + 2 + size, "\r\n", 2) != 0 || !store_fits(parser->protocol->store, key_size, size))
         return false;
-    struct request *request = request_open(parser, COMMAND_set, at + 2 + size + 2);
+    struct request *request = request_open_plain(parser, COMMAND_set, at + 2 + size + 2);
     request->flags = flags;
     request->expiry_s = protocol_expiry(exptime);
     request->body = at + 2;

@@ -77,10 +77,8 @@ static inline char *put_value_head(char *out, const struct request *request, con
     return put(out, "\r\n", 2);
 }
 
-char *put_value_bytes(char *out, const struct store_view *view)
+char *put_value_chunks(char *out, const struct store_view *view)
 {
-    if (view->value != NULL)
-        return put(out, view->value, view->size);
     const char *part;
     for (size_t offset = 0, size; (size = store_view_part(view, offset, &part)) > 0; offset += size)
         out = put(out, part, size);
@@ -102,7 +100,8 @@ static void text_reply_value_head(struct output *output, const struct request *r
     output->size = (size_t)(out - output->data);
 }
 
-static void text_stat(struct buffer *reply, const struct request *request, const char *name, const char *value)
+static void text_stat(struct buffer *reply, const struct request *request, const char *name,
+                      const char *value)
 {
     (void)request;
     buffer_format(reply, "STAT %s %s\r\n", name, value);
