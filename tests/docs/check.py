@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 import servers  # noqa: E402
 
 CACHE, ADMIN = "127.0.0.1:11211", "127.0.0.1:9150"
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/decisions.md", "docs/differences.md"]
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/decisions.md", "docs/differences.md", "docs/clients.md"]
 
 
 class Wrong(Exception):
