@@ -1,4 +1,4 @@
-/* The classic text protocol of memcached, from bytes to bytes.
+/* The protocols of memcached, text with its meta commands and binary, from bytes to bytes.
  *
  * Place: above the store, below net. Pure: no socket, no event loop, no clock but base/clock, so that it can
  * be tested and fuzzed with byte strings alone. Flow: protocol_run takes what one recv brought, parses as
@@ -6,7 +6,7 @@
  * the store and appends the replies to the output. What it does not consume (a partial line, a body that is
  * still coming) it asks for again. Thread-safety: a protocol_thread and its sessions belong to one worker;
  * struct protocol is shared and immutable. Ownership: the caller owns input and output memory; a session owns
- * its staged body. Source: doc/protocol.txt of memcached 1.6.45. */
+ * its staged body. Source: doc/protocol.txt of memcached 1.6.45, and its protocol_binary.h. */
 #ifndef VITRINE_PROTOCOL_PROTOCOL_H
 #define VITRINE_PROTOCOL_PROTOCOL_H
 
@@ -99,7 +99,7 @@ struct session {
     uint8_t state;   /* enum session_state, protocol's own */
     uint8_t command; /* of the list of keys that goes on, or of the request whose body is ignored */
     uint8_t mode;
-    uint8_t speaks; /* enum session_speech, protocol's own */
+    uint8_t speaks;  /* enum session_speech, protocol's own */
     bool sasl_begun; /* a SASL exchange waits for its next step */
     bool noreply;
     bool authenticated; /* asked for only where there are users to name */

@@ -1,7 +1,8 @@
-/* What the files of protocol/ share. Flow: run.c drives; text_parse.c turns bytes into struct request;
+/* What the files of protocol/ share. Flow: run*.c drive; text_parse.c turns bytes into struct request;
  * execute.c (keys) and control.c (the server) turn a request into struct outcome; text_reply.c turns that
- * into bytes; counters.c records it. A second dialect adds its own parse and reply files beside text_*.c and
- * shares the rest. Thread-safety and ownership: as in protocol.h. */
+ * into bytes; counters.c records it. Each other dialect, meta_*.c and binary_*.c, has its own parse and reply
+ * files beside text_*.c, a row in `dialects`, and shares the rest. Thread-safety and ownership: as in
+ * protocol.h. */
 #ifndef VITRINE_PROTOCOL_PROTOCOL_PRIV_H
 #define VITRINE_PROTOCOL_PROTOCOL_PRIV_H
 

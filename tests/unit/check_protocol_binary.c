@@ -64,34 +64,45 @@ static void put_u64(struct buffer *out, uint64_t number)
     buffer_append(out, &number, sizeof number);
 }
 
-static void put_head(struct buffer *out, unsigned char magic, unsigned opcode, size_t key_size,
-                     size_t extras_size, unsigned status, size_t body_size, uint64_t cas)
+struct head {
+    unsigned magic, opcode, status;
+    size_t key_size, extras_size, body_size;
+    uint64_t cas;
+};
+
+static void put_head(struct buffer *out, struct head head)
 {
-    const unsigned char head[8] = {magic,
-                                   (unsigned char)opcode,
-                                   (unsigned char)(key_size >> 8),
-                                   (unsigned char)key_size,
-                                   (unsigned char)extras_size,
-                                   0,
-                                   (unsigned char)(status >> 8),
-                                   (unsigned char)status};
-    buffer_append(out, head, sizeof head);
-    put_u32(out, (uint32_t)body_size);
+    const unsigned char bytes[] = {(unsigned char)head.magic,           (unsigned char)head.opcode,
+                                   (unsigned char)(head.key_size >> 8), (unsigned char)head.key_size,
+                                   (unsigned char)head.extras_size,     0,
+                                   (unsigned char)(head.status >> 8),   (unsigned char)head.status};
+    buffer_append(out, bytes, sizeof bytes);
+    put_u32(out, (uint32_t)head.body_size);
     buffer_append(out, OPAQUE, 4);
-    put_u64(out, cas);
+    put_u64(out, head.cas);
+}
+
+static void put_request(struct buffer *out, unsigned opcode, size_t key_size, size_t extras_size,
+                        size_t body_size)
+{
+    put_head(out, (struct head){.magic = 0x80,
+                                .opcode = opcode,
+                                .key_size = key_size,
+                                .extras_size = extras_size,
+                                .body_size = body_size});
 }
 
 /* A request with a key and a value. */
 static void ask(struct buffer *in, unsigned opcode, const char *key, const char *value)
 {
-    put_head(in, 0x80, opcode, strlen(key), 0, 0, strlen(key) + strlen(value), 0);
+    put_request(in, opcode, strlen(key), 0, strlen(key) + strlen(value));
     buffer_text(in, key);
     buffer_text(in, value);
 }
 
 static void ask_store(struct buffer *in, unsigned opcode, const char *key, const char *value, uint32_t flags)
 {
-    put_head(in, 0x80, opcode, strlen(key), 8, 0, 8 + strlen(key) + strlen(value), 0);
+    put_request(in, opcode, strlen(key), 8, 8 + strlen(key) + strlen(value));
     put_u32(in, flags);
     put_u32(in, 0);
     buffer_text(in, key);
@@ -101,7 +112,7 @@ static void ask_store(struct buffer *in, unsigned opcode, const char *key, const
 static void ask_delta(struct buffer *in, unsigned opcode, const char *key, uint64_t amount, uint64_t initial,
                       uint32_t expiry)
 {
-    put_head(in, 0x80, opcode, strlen(key), 20, 0, 20 + strlen(key), 0);
+    put_request(in, opcode, strlen(key), 20, 20 + strlen(key));
     put_u64(in, amount);
     put_u64(in, initial);
     put_u32(in, expiry);
@@ -110,7 +121,7 @@ static void ask_delta(struct buffer *in, unsigned opcode, const char *key, uint6
 
 static void ask_touch(struct buffer *in, unsigned opcode, const char *key)
 {
-    put_head(in, 0x80, opcode, strlen(key), 4, 0, 4 + strlen(key), 0);
+    put_request(in, opcode, strlen(key), 4, 4 + strlen(key));
     put_u32(in, 100);
     buffer_text(in, key);
 }
@@ -119,7 +130,7 @@ static void ask_touch(struct buffer *in, unsigned opcode, const char *key)
 static void told(struct buffer *out, unsigned opcode, unsigned status, const char *key, const char *value,
                  bool cas)
 {
-    put_head(out, 0x81, opcode, strlen(key), 0, status, strlen(key) + strlen(value), cas);
+    put_head(out, (struct head){0x81, opcode, status, strlen(key), 0, strlen(key) + strlen(value), cas});
     buffer_text(out, key);
     buffer_text(out, value);
 }
@@ -127,7 +138,7 @@ static void told(struct buffer *out, unsigned opcode, unsigned status, const cha
 static void told_value(struct buffer *out, unsigned opcode, const char *key, const char *value,
                        uint32_t flags)
 {
-    put_head(out, 0x81, opcode, strlen(key), 4, 0, 4 + strlen(key) + strlen(value), 1);
+    put_head(out, (struct head){0x81, opcode, 0, strlen(key), 4, 4 + strlen(key) + strlen(value), 1});
     put_u32(out, flags);
     buffer_text(out, key);
     buffer_text(out, value);
@@ -135,7 +146,7 @@ static void told_value(struct buffer *out, unsigned opcode, const char *key, con
 
 static void told_number(struct buffer *out, unsigned opcode, uint64_t number)
 {
-    put_head(out, 0x81, opcode, 0, 0, 0, 8, 1);
+    put_head(out, (struct head){0x81, opcode, 0, 0, 0, 8, 1});
     put_u64(out, number);
 }
 
@@ -333,7 +344,7 @@ static bool a_key_too_long(struct buffer *in, struct buffer *out)
 
 static bool a_key_longer_than_the_body(struct buffer *in, struct buffer *out)
 {
-    put_head(in, 0x80, APPEND, 10, 0, 0, 9, 0);
+    put_request(in, APPEND, 10, 0, 9);
     buffer_text(in, "0123456789");
     told_error(out, APPEND, 0x81);
     return true;
@@ -341,7 +352,7 @@ static bool a_key_longer_than_the_body(struct buffer *in, struct buffer *out)
 
 static bool a_body_beyond_all_bounds(struct buffer *in, struct buffer *out)
 {
-    put_head(in, 0x80, SETQ, 1, 8, 0, 0xffffffe8, 0);
+    put_request(in, SETQ, 1, 8, 0xffffffe8);
     buffer_text(in, "12345678k");
     told_error(out, SETQ, 4);
     return true;
@@ -349,7 +360,7 @@ static bool a_body_beyond_all_bounds(struct buffer *in, struct buffer *out)
 
 static bool extras_of_a_wrong_size(struct buffer *in, struct buffer *out)
 {
-    put_head(in, 0x80, INCREMENT, 1, 255, 0, 256, 0);
+    put_request(in, INCREMENT, 1, 255, 256);
     for (unsigned i = 0; i < 256; i++)
         buffer_text(in, "x");
     told_error(out, INCREMENT, 4);
