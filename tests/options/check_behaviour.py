@@ -166,7 +166,7 @@ def test_r_raises_the_limit_on_core_files():
 
 def test_v_says_more():
     """Of a client that does not speak TLS where it should."""
-    with Places() as places, Server(*places.tls()) as quiet, Server(*places.tls(), "-vvv") as loud:
+    with Places() as places, Server(*places.tls()) as quiet, Server(*places.tls(), "-v") as loud:
         for server in (quiet, loud):
             with server.client() as client:
                 assert b"STORED" not in client.send(b"set k 0 0 1\r\nv\r\n").to_end()
