@@ -41,6 +41,8 @@ static bool server_open(struct server *server)
 {
     char error[512] = "no memory";
     server->metrics = metrics_create();
+    if (server->metrics && settings_on(&server->settings, track_sizes))
+        metrics_sizes_track(server->metrics, settings_u64(&server->settings, item_size_max));
     bool good = server->metrics && admin_open(&server->settings, &server->admin, error, sizeof error) &&
                 open_store(server, error, sizeof error);
     if (good)

@@ -37,6 +37,7 @@ static void block_destroy(struct metrics_block *block)
             free(atomic_load_explicit(&block->latency[command][result], memory_order_relaxed));
     for (unsigned id = 0; id < DISTRIBUTION_COUNT; id++)
         free(block->distribution[id]);
+    sizes_destroy(block->owner, block);
     free(block);
 }
 
@@ -97,7 +98,7 @@ struct metrics_block *metrics_block_create(struct metrics *metrics)
     memset(block, 0, sizeof *block);
     block->owner = metrics;
     block->turn_pair = METRICS_PAIR_COUNT;
-    bool made = distributions_create(metrics, block);
+    bool made = distributions_create(metrics, block) && sizes_create(metrics, block);
     lock_acquire(&metrics->blocks_lock);
     made = made && list_append(metrics, block);
     lock_release(&metrics->blocks_lock);

@@ -78,6 +78,9 @@ struct metrics_block {
     struct histogram *_Atomic latency[METRICS_COMMAND_MAX][RESULT_COUNT];
     struct histogram *distribution[DISTRIBUTION_COUNT];
     struct event_ring events;
+    /* Items by size, where it is tracked: sizes.c. */
+    _Atomic uint32_t *sizes;      /* owned; NULL: it is not */
+    _Atomic size_t size_bin_high; /* no bin from here on was ever counted in */
     struct metrics *owner;
     /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. A pair is
      * a command and a result, as one number. */
@@ -134,6 +137,14 @@ static inline void metrics_distribution_add(struct metrics_block *block, enum di
         histogram_add(block->distribution[id], value, 1);
 }
 
+/* An item of `size` bytes in all is stored (+1) or removed (-1). Owner of the block only. */
+void metrics_size_count(struct metrics_block *block, size_t size, int sign);
+static inline void metrics_size_add(struct metrics_block *block, size_t size, int sign)
+{
+    if (__builtin_expect(block->sizes != NULL, 0))
+        metrics_size_count(block, size, sign);
+}
+
 /* The size band (0 .. METRICS_BAND_COUNT - 1) of an item of `size` bytes in all: two an octave (64, 96, 128,
  * 192 ...), so that it is found with a shift and no table. Class ids shown to users are band + 1. */
 static inline unsigned metrics_band_of(size_t size)
@@ -158,6 +169,15 @@ struct metrics_snapshot {
 
 struct metrics *metrics_create(void);
 void metrics_destroy(struct metrics *metrics);
+
+/* From here on every block made counts items by their size, in steps of METRICS_SIZE_STEP up to `size_max`:
+ * 4 bytes a step and thread, of which only what is used is ever touched. Before the first block. */
+#define METRICS_SIZE_STEP 32u
+void metrics_sizes_track(struct metrics *metrics, size_t size_max);
+/* Calls visit(arg, size, count) for each step that holds items, `size` being its largest. False: sizes are
+ * not tracked. Any thread. */
+bool metrics_sizes_read(struct metrics *metrics, void (*visit)(void *arg, uint64_t size, uint64_t count),
+                        void *arg);
 
 /* A block for one writing thread; lives until metrics_destroy, so that nothing counted is ever lost. Any
  * thread. */

@@ -34,6 +34,8 @@ struct metrics {
     const char *const *command_names; /* borrowed for ever */
     unsigned command_count;
 
+    size_t size_bin_count; /* of each block; 0: sizes are not tracked */
+
     /* Of the events: the consumer's alone. */
     uint32_t streams; /* wanted, as bits */
     uint64_t ring_size;
@@ -45,6 +47,10 @@ struct metrics {
 };
 
 void metrics_memory_add(struct metrics *metrics, size_t size);
+
+/* The bins of a block. False: no memory. */
+bool sizes_create(struct metrics *metrics, struct metrics_block *block);
+void sizes_destroy(struct metrics *metrics, struct metrics_block *block);
 
 /* At the end: closes the rings. */
 void events_close(struct metrics *metrics);

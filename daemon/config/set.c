@@ -186,7 +186,7 @@ bool config_set(struct config_reading *reading, unsigned index, const char *valu
     if (option_row(index)->unused && reading->settings->source[index] != reading->source)
         say_unused(reading, index);
     if (index == OPTION_modern && !reading->settings->modern)
-        reading->settings->maxconns_fast = false; /* the one older default that has a meaning here */
+        reading->settings->maxconns_fast = reading->settings->lru_crawler = false; /* older defaults */
     reading->settings->source[index] = (unsigned char)reading->source;
     return true;
 }

@@ -214,7 +214,7 @@ enum task_place task_place(const struct protocol_thread *thread, const struct re
     if (request == thread->batch.requests)
         return TASK_BEHIND_KEYS;
     uint8_t class = command_rows[request[-1].command].class;
-    return is_retrieval(class) ? TASK_BEHIND_KEYS : TASK_BEHIND;
+    return class == CLASS_KEYS || class == CLASS_TOUCH_KEYS ? TASK_BEHIND_KEYS : TASK_BEHIND;
 }
 
 static enum step run_task(struct run *run)

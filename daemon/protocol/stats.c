@@ -247,21 +247,19 @@ static void stats_slabs(const struct stats_writer *writer)
     say_u64(writer, "total_malloced", usage.segments_used * usage.segment_size);
 }
 
+static void say_size(void *arg, uint64_t size, uint64_t count)
+{
+    const struct stats_writer *writer = arg;
+    char name[NUMBER_TEXT_MAX + 1];
+    name[number_format_u64(name, size)] = '\0';
+    say_u64(writer, name, count);
+}
+
 static void stats_sizes(const struct stats_writer *writer)
 {
-    if (!settings_on(writer->protocol->settings, track_sizes)) {
+    struct stats_writer copy = *writer;
+    if (!metrics_sizes_read(writer->protocol->metrics, say_size, &copy))
         say(writer, "sizes_status", "disabled");
-        return;
-    }
-    struct metrics_snapshot snapshot;
-    metrics_snapshot_take(writer->protocol->metrics, &snapshot);
-    for (unsigned i = 0; i < METRICS_BAND_COUNT; i++) {
-        struct band band = band_read(writer, &snapshot, &snapshot, i);
-        char name[NUMBER_TEXT_MAX + 1];
-        name[number_format_u64(name, band.largest)] = '\0';
-        if (band.item_count > 0)
-            say_u64(writer, name, band.item_count);
-    }
 }
 
 /* ---- connections ---- */

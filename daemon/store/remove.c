@@ -82,6 +82,7 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
     metrics_add(block, counter[removal], 1);
     metrics_band_add(block, band, BAND_removed, 1);
     metrics_band_add(block, band, BAND_removed_bytes, size);
+    metrics_size_add(block, size, -1);
     uint32_t created_s =
         atomic_load_explicit(&segment_of(thread->store, location)->created_s, memory_order_relaxed);
     if (removal == REMOVAL_EVICTED)

@@ -167,6 +167,7 @@ static void count_stored(struct store_thread *thread, const struct pending *pend
     unsigned band = metrics_band_of(size);
     metrics_band_add(block, band, BAND_stored, 1);
     metrics_band_add(block, band, BAND_stored_bytes, size);
+    metrics_size_add(block, size, 1);
 }
 
 static void note_insert(struct store_thread *thread)

@@ -253,6 +253,10 @@ def test_dumps_end_with_their_clients_and_with_the_server():
 
 
 def test_the_crawler_can_be_switched_off():
+    with Server("-o", "no_modern,lru_crawler") as server, server.client() as client:
+        assert metadump(client) == {}
+    with Server("-o", "no_modern") as server, server.client() as client:
+        assert client.stats(b"settings")[b"lru_crawler"] == b"no"
     with Server("-o", "no_lru_crawler") as server, server.client() as client:
         off = b"CLIENT_ERROR lru crawler disabled\r\n"
         for request in (b"crawl all", b"metadump all", b"mgdump all"):
