@@ -4,7 +4,8 @@
  * is read from the files of -o ssl_* becomes one context that links are made from; reading the files again
  * makes another, and links keep the one they began with: no connection is dropped. A handshake happens inside
  * tls_receive, as its bytes come: nothing ever blocks. Thread-safety: a link belongs to its connection's
- * worker; struct tls may be used by any thread. Source: RFC 8446, RFC 5246, OpenSSL's manual. */
+ * worker; struct tls may be used by any thread. SIGPIPE has to be ignored. Source: RFC 8446, RFC 5246,
+ * OpenSSL's manual. */
 #ifndef VITRINE_NET_TLS_PRIV_H
 #define VITRINE_NET_TLS_PRIV_H
 
