@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 
-from harness import PATIENCE_S, Server, alive, eventually, main, run
+from harness import PATIENCE_S, Client, Server, alive, eventually, free_port, main, run
 
 MEMCACHED = next((path for path in ("/usr/bin/memcached", "/usr/local/bin/memcached") if os.access(path, os.X_OK)), None)
 FRAME = struct.Struct("!HHHH")
@@ -75,23 +75,23 @@ def wire(server):
     return Wire(server.udp[0])
 
 
+def answers(port):
+    """Whether its loop runs: by then it has its UDP socket too."""
+    try:
+        with Client(("127.0.0.1", port)) as client:
+            return client.ask(b"version\r\n").startswith(b"VERSION")
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def memcached():
-    """The installed memcached with UDP, on a port that was free; yields the port."""
-    for _ in range(20):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        process = subprocess.Popen([MEMCACHED, "-l", "127.0.0.1", "-p", str(port), "-U", str(port), *user],
-                                   stderr=subprocess.DEVNULL)
-
-        def up():
-            with socket.socket() as probe:
-                return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
-        eventually(up, "memcached listens")
-        if process.poll() is None:
-            break
+    """The installed memcached with UDP; yields its port."""
+    port = free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    process = subprocess.Popen([MEMCACHED, "-l", "127.0.0.1", "-p", str(port), "-U", str(port), *user],
+                               stderr=subprocess.DEVNULL)
+    eventually(lambda: process.poll() is not None or answers(port), "memcached answers")
     try:
         yield port
     finally:

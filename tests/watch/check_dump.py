@@ -212,7 +212,7 @@ def test_one_dump_at_a_time_and_the_slow_one_holds_no_memory_and_nobody_up():
 
 
 def test_a_reader_that_stalls_for_ever_is_closed_as_idle():
-    with Server("-t", "1", "-m", "64", "-o", "idle_timeout=1") as server:
+    with Server("-t", "1", "-m", "64", "-o", "idle_timeout=3") as server:
         with server.client() as client:
             fill(client, (b"key-%0200d" % i for i in range(60000)), size=8)
         with server.client() as slow:

@@ -123,7 +123,7 @@ def test_connections_by_ipv6_are_told_with_their_address():
 
 
 def test_an_idle_client_is_told_to_be_closed_for_it():
-    with Server("-t", "1", "-o", "idle_timeout=1") as server, Watcher(server.address(), b"connevents") as watcher:
+    with Server("-t", "1", "-o", "idle_timeout=3") as server, Watcher(server.address(), b"connevents") as watcher:
         with server.client() as client:
             assert client.to_end() == b""
             assert [watcher.event()[b"type"], watcher.event()[b"reason"]] == [b"conn_new", b"idle_timeout"]

@@ -132,7 +132,7 @@ def test_stats_conns_names_watchers():
 
 
 def test_a_watcher_is_never_idle():
-    with Server("-t", "1", "-o", "idle_timeout=1") as server, Watcher(server.address(), b"evictions") as watcher:
+    with Server("-t", "1", "-o", "idle_timeout=3") as server, Watcher(server.address(), b"evictions") as watcher:
         with server.client() as client:
             assert client.to_end() == b""  # this one is
         with server.client() as client:
