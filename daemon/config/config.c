@@ -13,9 +13,6 @@
 
 #define THREADS_MAX 64u
 
-/* Where memcached's own SASL database is named. */
-#define CONFIG_SASL_FILE_VARIABLE "MEMCACHED_SASL_PWDB"
-
 /* The CPUs this process may run on: a server pinned to one core gets one worker. */
 static uint64_t cpu_count(void)
 {

@@ -6,6 +6,8 @@
 #include "config/config.h"
 
 #define CONFIG_ERROR_SIZE 512u
+/* memcached's own: names the file of users for -S where there is no -Y. */
+#define CONFIG_SASL_FILE_VARIABLE "MEMCACHED_SASL_PWDB"
 
 enum option_type {
     OPTION_TYPE_FLAG,

@@ -245,7 +245,11 @@ void config_print_man(void)
         ".SH OPTIONS FILE\nOne option a line, with or without dashes; # begins a comment. "
         "The command line outranks the file. Debian's /etc/memcached.conf is read as it is.\n"
         ".SH SIGNALS\nSIGTERM, SIGINT and SIGUSR1 stop cleanly; a second one stops at once. SIGHUP reads "
-        "files named by options again.\n"
+        "the certificates of \\-Z and the users of \\-Y again.\n"
+        ".SH ENVIRONMENT\n.TP\n.B " CONFIG_SASL_FILE_VARIABLE
+        "\nThe file of users for \\-S where there is no \\-Y.\n.TP\n.B NOTIFY_SOCKET\nWhere the service "
+        "manager "
+        "is told that the cache serves, and that it stops.\n"
         ".SH EXIT STATUS\n0 after a clean stop, 64 for a wrong option, 71 when the system refuses what was "
         "asked for.\n.SH SEE ALSO\n.BR memcached (1)\n");
 }
