@@ -89,6 +89,41 @@ def test_records_are_served_however_they_are_cut_into_segments():
         assert wire.read(len(answer)) == answer
 
 
+def some_requests(chance, model):
+    """Up to 20 requests in a row, and all that they are answered with; `model` holds what is stored."""
+    asked = answered = b""
+    for _ in range(chance.randrange(1, 21)):
+        key = b"k%d" % chance.randrange(10)
+        if chance.random() < 0.5:
+            model[key] = value(chance.choice((0, 1, 50, 2000, 17000, 40000)))
+            asked += b"set %s 0 0 %d\r\n%s\r\n" % (key, len(model[key]), model[key])
+            answered += b"STORED\r\n"
+        else:
+            asked += b"get %s\r\n" % key
+            answered += item(key, model[key]) if key in model else b"END\r\n"
+    return asked, answered
+
+
+def in_pieces(chance, data, longest):
+    at = 0
+    while at < len(data):
+        size = chance.randrange(1, longest + 1)
+        yield data[at:at + size]
+        at += size
+
+
+def test_any_mix_of_requests_records_and_segments_is_answered_in_order():
+    chance, model = random.Random(7), {}
+    with secure("-t", "1", "-R", "3") as server, Wire(server.address(), context(chance.choice(VERSIONS))) as wire:
+        wire.shake_hands()
+        for _ in range(150):
+            asked, answered = some_requests(chance, model)
+            records = b"".join(wire.record(part) for part in in_pieces(chance, asked, chance.choice((30, 3000, 20000))))
+            for part in in_pieces(chance, records, chance.choice((700, 20000, 100000))):
+                wire.socket.sendall(part)
+            assert wire.read(len(answered)) == answered
+
+
 def test_large_bodies_in_small_records_and_small_segments():
     body = value(300000)
     with secure(*LARGE) as server, Wire(server.address()) as wire:
