@@ -100,7 +100,7 @@ static enum result delta_add(struct store_thread *thread, const struct store_del
                               .value_size = fits ? old.size : number->size,
                               .flags = old.flags,
                               .expiry_s = number->expiry_s,
-                              .pool = write_pool(store, &delta->key, found),
+                              .pool = write_pool(thread, &delta->key, found, number->expiry_s),
                               .traits = write_traits(delta->cas_chosen, old.key_binary),
                               .cas = delta->cas_new};
     /* memcached writes over the old digits where the new ones fit, and counts no item: so do we. */

@@ -6,7 +6,6 @@
 
 #define COMPACT_PERCENT      40u /* a segment with less alive is compacted before anything is evicted */
 #define COMPACT_PERCENT_FULL 93u /* without eviction: whatever gives a little */
-#define SMALL_SHARE          10u /* of the segments are the small pool's, in percent */
 #define CLAIM_TRIES          16u
 #define LIMBO_ENOUGH         4u /* segments waiting for their grace period: wait for them before taking more */
 #define ROUND_COUNT          4u /* segments emptied before others get the lock */
@@ -73,8 +72,7 @@ static bool claim_next(struct store *store)
         return compact_claim(store, COMPACT_PERCENT_FULL);
     if (!store->crowded && compact_claim(store, COMPACT_PERCENT))
         return true;
-    uint32_t small = sealed_count(store, POOL_SMALL), main = sealed_count(store, POOL_MAIN);
-    enum pool first = (uint64_t)small * 100 > (uint64_t)(small + main) * SMALL_SHARE ? POOL_SMALL : POOL_MAIN;
+    enum pool first = pools_next(store);
     return claim_from(store, first) || claim_from(store, first == POOL_SMALL ? POOL_MAIN : POOL_SMALL);
 }
 

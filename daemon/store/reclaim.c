@@ -35,37 +35,60 @@ static size_t size_of(const struct item *item)
     return item_counted_size(item_key_size(item), item_value_size(item));
 }
 
-/* How often an item of this size must have been read to survive: once more for each doubling beyond twice the
- * mean. From eight times the mean on that is more than can be told, and such items live one round; what is
+static uint64_t mean_size(const struct store *store)
+{
+    return store->mean_scaled >> MEAN_SHIFT;
+}
+
+/* How often an item of this size must have been read to survive: once more for each doubling beyond 1.4 times
+ * the mean. From 5.6 times the mean on that is more than can be told, and such items live one round; what is
  * hot among them comes back by its ghost to main. */
 static unsigned freq_needed(const struct drain *drain, size_t size)
 {
     unsigned needed = drain->freq_min;
-    uint64_t limit = 2 * (drain->store->mean_scaled >> MEAN_SHIFT);
+    uint64_t limit = mean_size(drain->store) * 7 / 5;
     for (; limit > 0 && size > limit && needed <= SLOT_FREQ_MAX; limit *= 2)
         needed++;
     return needed;
 }
 
-/* The mean size of what is drained: of items of late, each with the same small weight. */
+/* Readings that an item is credited with when it leaves small: one for each halving from a third of the mean
+ * on. What costs so little room is worth keeping unread, as GreedyDual-Size-Frequency has it (Cherkasova,
+ * 1998). */
+static unsigned freq_credit(const struct drain *drain, size_t size)
+{
+    unsigned credit = 0;
+    uint64_t limit = mean_size(drain->store) / 3;
+    for (; drain->mode == DRAIN_SMALL && size < limit && credit < SLOT_FREQ_MAX; limit /= 2)
+        credit++;
+    return credit;
+}
+
+/* The mean size of what is drained: of all items at first, then of those of late, each with the same small
+ * weight. */
 static void note_size(struct store *store, size_t size)
 {
-    uint64_t mean = store->mean_scaled;
-    store->mean_scaled = mean == 0 ? (uint64_t)size << MEAN_SHIFT : mean + size - (mean >> MEAN_SHIFT);
+    if (store->mean_count < 1u << MEAN_SHIFT)
+        store->mean_count++;
+    int64_t mean = (int64_t)store->mean_scaled, scaled = (int64_t)((uint64_t)size << MEAN_SHIFT);
+    store->mean_scaled = (uint64_t)(mean + (scaled - mean) / (int64_t)store->mean_count);
 }
 
 static bool drain_wants(const struct drain *drain, const struct item *item, uint64_t slot)
 {
+    size_t size = size_of(item);
     return drain->mode == DRAIN_COMPACT ||
-           (drain->copied_size < drain->copied_max && slot_freq(slot) >= freq_needed(drain, size_of(item)));
+           (drain->copied_size < drain->copied_max &&
+            (freq_credit(drain, size) > 0 || slot_freq(slot) >= freq_needed(drain, size)));
 }
 
 /* The frequency it goes on with: surviving uses up one reading. */
-static unsigned freq_after(const struct drain *drain, unsigned freq)
+static unsigned freq_after(const struct drain *drain, const struct item *item, unsigned freq)
 {
     if (drain->mode == DRAIN_COMPACT)
         return freq;
-    return freq > 0 ? freq - 1 : 0;
+    unsigned after = (freq > 0 ? freq - 1 : 0) + freq_credit(drain, size_of(item));
+    return after < SLOT_FREQ_MAX ? after : SLOT_FREQ_MAX;
 }
 
 /* Room for a survivor; NULL when there is none. */
@@ -122,8 +145,8 @@ static void drop(struct drain *drain, _Atomic uint64_t *slot, uint64_t hash)
         metrics_band_add(drain->thread->block, metrics_band_of(size_of(item)), BAND_reclaimed, 1);
     }
     removal_unlink(drain->thread, slot, hash, removal);
-    if (removal == REMOVAL_EVICTED && drain->mode == DRAIN_SMALL)
-        ghosts_add(store, hash);
+    if (removal == REMOVAL_EVICTED)
+        ghosts_add(store, hash, drain->mode == DRAIN_SMALL ? GHOST_SMALL : GHOST_MAIN);
 }
 
 static void move(struct drain *drain, _Atomic uint64_t *slot, const struct record *record, struct item *copy,
@@ -136,7 +159,7 @@ static void move(struct drain *drain, _Atomic uint64_t *slot, const struct recor
     segment_raise_expiry(segment_of(drain->store, location), item_expiry_s(copy));
     segment_count_live(segment_of(drain->store, location), (int64_t)size, 1);
     segment_count_live(segment_of(drain->store, record->location), -(int64_t)size, -1);
-    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, freq)) | marks);
+    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, copy, freq)) | marks);
 }
 
 /* ---- items ---- */
@@ -230,8 +253,11 @@ static void drain_chunk(struct drain *drain, const struct record *record)
     drain->stuck |= stuck;
     if (slot && copy)
         move_chunk(drain, entry, record, copy, location);
-    else if (slot && !stuck)
+    else if (slot && !stuck) {
+        /* Its first record will not be seen. */
+        note_size(store, size_of(item_at(store, slot_location(slot_load(slot)))));
         drop(drain, slot, record->hash);
+    }
     if (slot)
         index_tidy(store, bucket);
     index_unlock(bucket);
@@ -302,7 +328,7 @@ static bool drain_segment(struct store *store, uint32_t id)
     uint32_t offset = 0;
     unsigned count;
     drain_limit(&drain);
-    if (drain.mode == DRAIN_SMALL)
+    if (drain.mode != DRAIN_COMPACT)
         ghosts_settle(store);
     PERTURB(DRAIN_BEGUN);
     while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&

@@ -92,6 +92,14 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
     recycle_unlinked(thread, item, location);
 }
 
+/* What has come as far as main stays wanted though this value of it is gone: the next one starts there. */
+static bool leaves_place_in_main(const struct store *store, uint64_t location, enum removal removal)
+{
+    if (removal != REMOVAL_EXPIRED && removal != REMOVAL_DELETED)
+        return false;
+    return atomic_load_explicit(&segment_of(store, location)->pool, memory_order_relaxed) == POOL_MAIN;
+}
+
 void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_t hash, enum removal removal)
 {
     static const enum store_miss trace[] = {
@@ -100,6 +108,8 @@ void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_
         [REMOVAL_FLUSHED] = STORE_MISS_FLUSHED,
     };
     uint64_t location = slot_location(slot_load(slot));
+    if (leaves_place_in_main(thread->store, location, removal))
+        ghosts_add(thread->store, hash, GHOST_DIED);
     index_clear(slot, hash, trace[removal]);
     removal_count(thread, item_at(thread->store, location), location, removal);
     thread_count_slot(thread, -1);

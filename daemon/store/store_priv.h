@@ -38,6 +38,18 @@ struct compaction {
     bool settled;           /* nothing to do until something is written or deleted */
 };
 
+/* Signs that a pool should be larger, weighed, since the start. */
+struct pulls {
+    uint64_t small, main;
+};
+
+/* Between the small and the main pool. */
+struct border {
+    double small_extra;           /* the small pool's share of the memory, above the least */
+    double small_pull, main_pull; /* of late */
+    struct pulls seen;
+};
+
 struct store {
     /* Read by every operation; written at creation, or rarely. */
     char *segment_base;
@@ -52,6 +64,7 @@ struct store {
     struct ghost_line *ghost_lines;
     _Atomic uint32_t ghost_line_count; /* written with STORE_MAINTAIN held; 0: none yet */
     uint32_t ghost_line_max;
+    _Atomic uint32_t brief_s; /* a time to live below it is short beside main's rounds */
     bool no_eviction;
     size_t item_size_max, memory_size_max;
 
@@ -93,7 +106,8 @@ struct store {
     struct lock threads_lock;
     struct store_thread *threads;
     uint64_t written_gone;     /* bytes; as the next */
-    int64_t slot_balance_gone; /* of threads that are no more */
+    int64_t slot_balance_gone; /* of threads that are no more, as the next */
+    struct pulls pulls_gone;
     unsigned thread_serial;
 
     /* Under STORE_MAINTAIN. */
@@ -101,9 +115,11 @@ struct store {
     struct store_thread *reclaimer; /* counts for whoever holds the lock */
     unsigned survivor_run;          /* segments drained of late of which nearly all survived */
     bool crowded;                   /* compacting found no room of late: evict first */
+    uint32_t mean_count;            /* items that the mean has seen, up to 4096 */
     uint64_t mean_scaled;           /* of the sizes of items drained of late, times 4096; 0: none yet */
     uint64_t copied_size;           /* of items kept while segments were emptied */
     struct compaction compaction;
+    struct border border;
     uint32_t sample_at;      /* next segment id to look at for compaction */
     bool expiry_missed;      /* some could not be freed yet */
     uint32_t expiry_scan_at; /* next segment id to look at for expiry */
@@ -131,14 +147,15 @@ struct store {
 };
 
 struct store_thread {
-    _Alignas(64) _Atomic uint64_t epoch; /* the last one seen; 0: offline */
-    struct store *store;                 /* borrowed */
-    struct metrics_block *block;         /* borrowed */
-    uint64_t turn;                       /* how often it was quiescent */
-    uint64_t seq, seq_end;               /* the rest of its batch */
-    _Atomic uint64_t written_size;       /* bytes of records it published; single writer */
-    _Atomic int64_t slot_balance;        /* items it published less those it unlinked; single writer */
-    uint32_t inserts;                    /* since the maintainer was last told */
+    _Alignas(64) _Atomic uint64_t epoch;    /* the last one seen; 0: offline */
+    struct store *store;                    /* borrowed */
+    struct metrics_block *block;            /* borrowed */
+    uint64_t turn;                          /* how often it was quiescent */
+    uint64_t seq, seq_end;                  /* the rest of its batch */
+    _Atomic uint64_t written_size;          /* bytes of records it published; single writer */
+    _Atomic int64_t slot_balance;           /* items it published less those it unlinked; single writer */
+    _Atomic uint64_t small_pull, main_pull; /* what its writes told of the pools' sizes; single writer */
+    uint32_t inserts;                       /* since the maintainer was last told */
     unsigned lane;
     uint64_t *chunks; /* owned: where the chunks of the large value being written are */
     size_t chunk_capacity;
@@ -185,6 +202,7 @@ bool epoch_passed(struct store *store, uint64_t epoch);
 uint64_t thread_next_seq(struct store_thread *thread);
 int64_t threads_slot_balance(struct store *store);
 uint64_t threads_written_size(struct store *store);
+struct pulls threads_pulls(struct store *store);
 
 static inline void thread_count_slot(struct store_thread *thread, int64_t n)
 {
@@ -276,12 +294,26 @@ bool compact_wasteful(struct store *store);
 /* ---- ghosts.c ---- */
 bool ghosts_open(struct store *store, size_t memory_size_max);
 void ghosts_close(struct store *store);
-/* Room for as many ghosts as there are items. With STORE_MAINTAIN held, as for adding one. */
+/* Room for as many ghosts as there are items. With STORE_MAINTAIN held. */
 void ghosts_settle(struct store *store);
-void ghosts_add(struct store *store, uint64_t hash);
-/* Was the key thrown out of the small pool of late? Its ghost is gone then. Any thread. */
-bool ghosts_take(struct store *store, uint64_t hash);
+enum ghost {
+    GHOST_NONE,
+    GHOST_SMALL,        /* the small pool threw it out unread */
+    GHOST_SMALL_LATEST, /* the same, so lately that a somewhat larger pool would have kept it */
+    GHOST_MAIN,         /* the main pool threw it out, as lately */
+    GHOST_DIED,         /* it expired or was deleted when it was in main */
+};
+/* SMALL, MAIN or DIED. Any thread. */
+void ghosts_add(struct store *store, uint64_t hash, enum ghost ghost);
+/* How did the key leave of late? Its ghost is gone then. Any thread. */
+enum ghost ghosts_take(struct store *store, uint64_t hash);
 size_t ghosts_size(const struct store *store);
+
+/* ---- pools.c ---- */
+/* The pool of an item whose key is not there; counts what its ghost tells. */
+enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s);
+/* The pool that has more than its share of the memory. With STORE_MAINTAIN held; called once an eviction. */
+enum pool pools_next(struct store *store);
 
 /* ---- expire.c ---- */
 /* Frees segments whose items have all expired, a few at a time; true when there is more to do. */

@@ -82,6 +82,12 @@ struct store_thread *store_thread_create(struct store *store, struct metrics_blo
     return thread;
 }
 
+static void pulls_add(struct pulls *pulls, const struct store_thread *thread)
+{
+    pulls->small += atomic_load_explicit(&thread->small_pull, memory_order_relaxed);
+    pulls->main += atomic_load_explicit(&thread->main_pull, memory_order_relaxed);
+}
+
 void store_thread_destroy(struct store_thread *thread)
 {
     if (!thread)
@@ -91,6 +97,7 @@ void store_thread_destroy(struct store_thread *thread)
     lock_acquire(&store->threads_lock);
     store->written_gone += atomic_load_explicit(&thread->written_size, memory_order_relaxed);
     store->slot_balance_gone += atomic_load_explicit(&thread->slot_balance, memory_order_relaxed);
+    pulls_add(&store->pulls_gone, thread);
     if (thread->prev)
         thread->prev->next = thread->next;
     else
@@ -120,6 +127,16 @@ int64_t threads_slot_balance(struct store *store)
     int64_t sum = store->slot_balance_gone;
     for (const struct store_thread *t = store->threads; t; t = t->next)
         sum += atomic_load_explicit(&t->slot_balance, memory_order_relaxed);
+    lock_release(&store->threads_lock);
+    return sum;
+}
+
+struct pulls threads_pulls(struct store *store)
+{
+    lock_acquire(&store->threads_lock);
+    struct pulls sum = store->pulls_gone;
+    for (const struct store_thread *t = store->threads; t; t = t->next)
+        pulls_add(&sum, t);
     lock_release(&store->threads_lock);
     return sum;
 }

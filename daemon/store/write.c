@@ -124,12 +124,14 @@ void write_abandon(struct store_thread *thread, struct pending *pending)
 
 /* ---- publishing ---- */
 
-enum pool write_pool(struct store *store, const struct store_key *key, const struct found *found)
+enum pool write_pool(struct store_thread *thread, const struct store_key *key, const struct found *found,
+                     uint32_t expiry_s)
 {
+    const struct store *store = thread->store;
     if (found->item)
         return (enum pool)atomic_load_explicit(&segment_of(store, slot_location(found->value))->pool,
                                                memory_order_relaxed);
-    return ghosts_take(store, key->hash) ? POOL_MAIN : POOL_SMALL;
+    return pools_admit(thread, key->hash, expiry_s);
 }
 
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas)
@@ -320,7 +322,7 @@ enum result write_new(struct store_thread *thread, const struct store_write *wri
                                 .value_size = write->size,
                                 .flags = write->flags,
                                 .expiry_s = stale ? item_expiry_s(item) : write->expiry_s,
-                                .pool = write_pool(store, &write->key, &found),
+                                .pool = write_pool(thread, &write->key, &found, write->expiry_s),
                                 .traits = write_traits(write->cas_chosen, write->key_binary),
                                 .cas = write->cas_new};
     write_note_found(thread, pending, &found);
@@ -366,7 +368,7 @@ static enum result write_joined(struct store_thread *thread, const struct store_
                                 .value_size = old.size + write->size,
                                 .flags = old.flags,
                                 .expiry_s = old.expiry_s,
-                                .pool = write_pool(store, &write->key, &found),
+                                .pool = write_pool(thread, &write->key, &found, old.expiry_s),
                                 .traits = write_traits(write->cas_chosen, old.key_binary),
                                 .cas = write->cas_new};
     struct condition condition = {.exact = true,

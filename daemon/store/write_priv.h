@@ -88,8 +88,9 @@ void write_fill_as(struct store_thread *thread, struct pending *pending, const s
 enum result write_publish(struct store_thread *thread, struct pending *pending,
                           const struct condition *condition);
 void write_abandon(struct store_thread *thread, struct pending *pending);
-/* Which pool an item that replaces `found` belongs to. */
-enum pool write_pool(struct store *store, const struct store_key *key, const struct found *found);
+/* Which pool an item that replaces `found` belongs to, or that comes anew. */
+enum pool write_pool(struct store_thread *thread, const struct store_key *key, const struct found *found,
+                     uint32_t expiry_s);
 /* STORED when nothing stands against the mode with this live item (NULL: none). */
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
 /* Is the item found again as it was? */

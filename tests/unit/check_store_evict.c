@@ -161,6 +161,22 @@ START_TEST(small_items_stay_where_large_ones_would_take_their_room)
 }
 END_TEST
 
+/* Half of the items take a fiftieth of the bytes: they outlive several times the memory. */
+START_TEST(the_smallest_stay_though_nobody_has_read_them)
+{
+    struct fixture f = fixture_of_size(4 * MIB);
+    for (unsigned i = 0; i < 40000; i++)
+        ck_assert_int_eq(set_sized(&f, i, i % 2 == 0 ? 2000 : 20), RESULT_STORED);
+    unsigned small = 0, large = 0;
+    for (unsigned i = 40000 - 8000; i < 40000; i++)
+        *(i % 2 == 0 ? &large : &small) += read_key(&f, i);
+    ck_assert_uint_eq(small, 4000);
+    ck_assert_uint_lt(large, 2000);
+    fixture_maintain(&f, 2);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(where_all_are_large_what_is_read_stays)
 {
     struct fixture f = fixture_of_size(4 * MIB);
@@ -410,6 +426,7 @@ int main(void)
     tcase_add_test(tcase, a_key_that_comes_back_after_eviction_goes_to_main);
     tcase_add_test(tcase, a_loop_longer_than_memory_finds_a_part_of_it_there);
     tcase_add_test(tcase, small_items_stay_where_large_ones_would_take_their_room);
+    tcase_add_test(tcase, the_smallest_stay_though_nobody_has_read_them);
     tcase_add_test(tcase, where_all_are_large_what_is_read_stays);
     tcase_add_test(tcase, without_eviction_a_full_store_refuses_and_keeps_what_it_has);
     tcase_add_test(tcase, overwriting_evicts_nobody);

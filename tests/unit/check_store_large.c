@@ -96,12 +96,12 @@ START_TEST(a_large_value_that_is_read_survives_being_moved)
 {
     struct fixture f = fixture_of_size(4 * MIB);
     size_t size = 300001;
-    char name[24], *bytes = pattern(size, 3), *filler = pattern(3000, 4);
+    char name[24], *bytes = pattern(size, 3), *filler = pattern(100000, 4);
     ck_assert_int_eq(set_bytes(&f, "hot", bytes, size, 0), RESULT_STORED);
-    for (unsigned i = 0; i < 8000; i++) {
+    for (unsigned i = 0; i < 2000; i++) {
         snprintf(name, sizeof name, "k%u", i);
-        ck_assert_int_eq(set_bytes(&f, name, filler, 500 + i % 2500, 0), RESULT_STORED);
-        if (i % 50 == 0) {
+        ck_assert_int_eq(set_bytes(&f, name, filler, 50000 + i * 41 % 50000, 0), RESULT_STORED);
+        if (i % 5 == 0) {
             ck_assert(has_bytes(&f, "hot", bytes, size));
             ck_assert(has_bytes(&f, "hot", bytes, size));
             fixture_maintain(&f, 1);

@@ -92,8 +92,9 @@ static void replay_one(struct cache *cache, struct replay_result *result)
     }
     bool hit = cache_holds(cache, object) && !expired(cache, object);
     if (op == STREAM_GET) {
-        result->gets++;
-        result->misses += !hit;
+        bool counted = cache->at >= cache->requests->counted_from;
+        result->gets += counted;
+        result->misses += counted && !hit;
         if (hit) {
             cache->model->hit(cache, object);
             return;

@@ -1,4 +1,5 @@
-/* policy STREAM MEMORY_KIB [MODEL...]: replays a stream through the store and through models of other caches.
+/* policy [-f SHARE] STREAM MEMORY_KIB [MODEL...]: replays a stream through the store and through models of
+ * other caches. With -f, the first SHARE (0.25: a quarter) of the requests are replayed but not counted.
  *
  * Prints one line a model, tab-separated: name, gets, misses; for the store also bytes stored, bytes copied,
  * the share of -m that live items take at the end, and their count. Without names, all. */
@@ -52,7 +53,7 @@ static bool run_model(const struct requests *requests, const struct model *model
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: policy STREAM MEMORY_KIB [MODEL...]\n  store\tthe store itself\n");
+    fprintf(stderr, "usage: policy [-f SHARE] STREAM MEMORY_KIB [MODEL...]\n  store\tthe store itself\n");
     for (size_t i = 0; i < MODEL_COUNT; i++)
         fprintf(stderr, "  %s\t%s\n", models[i]->name, models[i]->about);
     return 2;
@@ -61,11 +62,17 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     struct requests requests;
+    double share = argc >= 3 && strcmp(argv[1], "-f") == 0 ? strtod(argv[2], NULL) : 0;
+    if (argc >= 3 && strcmp(argv[1], "-f") == 0) {
+        argc -= 2;
+        argv += 2;
+    }
     uint64_t memory_size = argc >= 3 ? strtoull(argv[2], NULL, 10) << 10 : 0;
     if (memory_size == 0)
         return usage();
     if (!requests_open(&requests, argv[1]))
         return 1;
+    requests.counted_from = (uint64_t)((double)requests.stream.count * share);
     bool fine = !wanted("store", argv + 3, argc - 3) || run_store(&requests, memory_size);
     for (size_t i = 0; i < MODEL_COUNT && fine; i++)
         fine = !wanted(models[i]->name, argv + 3, argc - 3) || run_model(&requests, models[i], memory_size);

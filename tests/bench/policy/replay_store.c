@@ -97,8 +97,9 @@ static void play(struct player *player, uint64_t at, struct replay_result *resul
     }
     if (record->op == STREAM_GET) {
         bool hit = store_get(player->thread, &key, &view, NULL) == RESULT_HIT;
-        result->gets++;
-        result->misses += !hit;
+        bool counted = at >= player->requests->counted_from;
+        result->gets += counted;
+        result->misses += counted && !hit;
         if (hit)
             return;
     }

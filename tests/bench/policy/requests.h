@@ -11,6 +11,7 @@ struct requests {
     uint32_t *object;     /* [request]: its key's number */
     uint32_t *value_size; /* [object] */
     uint32_t object_count;
+    uint64_t counted_from; /* the first request whose hit or miss counts */
 };
 
 /* False with a line on stderr. */
