@@ -1,7 +1,8 @@
 """Bytes that have broken caches before, and bytes that mean nothing: the server lives, answers the next client, and
-has not grown. Most are sent for what they do to the text protocol; the binary ones must at least do nothing."""
+has not grown. What binary frames are answered with is compared in tests/binary."""
 import random
 import socket
+import struct
 
 from harness import MIB, SANITIZED, Server, alive, main
 
@@ -111,6 +112,60 @@ def test_many_key_lines_at_once_then_the_key_still_works():
             client.socket.close()
         other.store(b"k", b"w")
         assert other.ask(b"delete k\r\n") == b"DELETED\r\n"
+
+
+def frame(opcode, key=b"", extras=b"", value=b"", body_size=None):
+    """A binary request."""
+    size = len(key) + len(extras) + len(value) if body_size is None else body_size
+    return struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0, size, 0, 0) + extras + key + value
+
+
+def test_quiet_gets_whose_values_nobody_reads():
+    """70,000 times 10 KB, and 7,000 times 500 KB, of which a client takes nothing."""
+    with Server("-t", "2", weighed=True) as server, server.client() as other:
+        other.store(b"k", b"v" * 10000)
+        other.store(b"large", b"v" * 500000)
+        before = server.rss_beside_store()
+        clients = [server.client() for _ in range(8)]
+        for number, client in enumerate(clients):
+            client.socket.setblocking(False)
+            try:
+                client.socket.send(frame(0x09, b"large") * 7000 if number % 2 else frame(0x09, b"k") * 70000)
+            except BlockingIOError:
+                pass
+        alive(server)
+        grown = server.rss_beside_store() - before
+        for client in clients:
+            client.socket.close()
+        other.store(b"k", b"w")
+        assert other.ask(b"delete k\r\n") == b"DELETED\r\n"
+        print(f"     grown by {grown >> 10} KiB")
+        assert SANITIZED or grown < 2 * MIB, grown
+
+
+def random_frame(generator):
+    """One that is nearly right: mostly known opcodes and lengths that agree."""
+    opcode = generator.choice((generator.randrange(0x25), generator.randrange(256)))
+    extras = bytes(generator.choice((0, 0, 4, 8, 20, generator.randrange(256))))
+    key = b"k" * generator.choice((0, 1, 1, 250, 251, generator.randrange(300)))
+    value = b"v" * generator.choice((0, 0, 1, 100, 20000))
+    lie = generator.choice((0, 0, 0, 0, 1, -1, 1 << 31, generator.randrange(1 << 32)))
+    return frame(opcode, key, extras, value, (len(key) + len(extras) + len(value) + lie) & 0xffffffff)
+
+
+def test_random_frames():
+    generator = random.Random(22)
+    with Server("-t", "2", weighed=True) as server:
+        def talk(rounds):
+            for _ in range(rounds):
+                throw(server, b"".join(random_frame(generator) for _ in range(20)))
+        talk(200)
+        before = server.rss_beside_store()
+        talk(400)
+        alive(server)
+        grown = server.rss_beside_store() - before
+        print(f"     grown by {grown >> 10} KiB")
+        assert SANITIZED or grown < MIB, grown
 
 
 def test_random_bytes():
