@@ -197,10 +197,12 @@ void metrics_distribution_read(struct metrics *metrics, enum distribution id, st
 
 /* ---- commands ---- */
 
-void metrics_commands_declare(struct metrics *metrics, const char *const *names, unsigned count)
+void metrics_commands_declare(struct metrics *metrics, const char *const *names, const uint8_t *kin,
+                              unsigned count)
 {
     ASSERT(count <= METRICS_COMMAND_MAX);
     metrics->command_names = names;
+    metrics->command_kin = kin;
     metrics->command_count = count;
 }
 
@@ -208,6 +210,12 @@ const char *metrics_command_name(const struct metrics *metrics, unsigned command
 {
     ASSERT(command < metrics->command_count);
     return metrics->command_names[command];
+}
+
+unsigned metrics_command_kin(const struct metrics *metrics, unsigned command)
+{
+    ASSERT(command < metrics->command_count);
+    return metrics->command_kin[command];
 }
 
 unsigned metrics_command_count(const struct metrics *metrics)

@@ -183,8 +183,11 @@ bool metrics_sizes_read(struct metrics *metrics, void (*visit)(void *arg, uint64
  * thread. */
 struct metrics_block *metrics_block_create(struct metrics *metrics);
 
-/* `names[i]` is the name of command i (borrowed for ever). Called once by protocol/ before any request. */
-void metrics_commands_declare(struct metrics *metrics, const char *const *names, unsigned count);
+/* `names[i]` is the name of command i, `kin[i]` the command among whose latencies its own are told (both
+ * borrowed for ever). Called once by protocol/ before any request. */
+void metrics_commands_declare(struct metrics *metrics, const char *const *names, const uint8_t *kin,
+                              unsigned count);
+unsigned metrics_command_kin(const struct metrics *metrics, unsigned command);
 const char *metrics_command_name(const struct metrics *metrics, unsigned command);
 unsigned metrics_command_count(const struct metrics *metrics);
 

@@ -32,6 +32,7 @@ struct metrics {
     unsigned block_count, block_capacity;
 
     const char *const *command_names; /* borrowed for ever */
+    const uint8_t *command_kin;
     unsigned command_count;
 
     size_t size_bin_count; /* of each block; 0: sizes are not tracked */

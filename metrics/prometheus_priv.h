@@ -34,6 +34,7 @@ void exposition_label(char *out, const char *name, const char *value);
 typedef void (*exposition_source_fn)(struct exposition *to);
 #define SOURCE(name) void exposition_##name(struct exposition *to)
 SOURCE(rows);
+SOURCE(used_rows);
 SOURCE(bands);
 SOURCE(up);
 SOURCE(version);

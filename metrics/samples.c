@@ -41,6 +41,22 @@ SOURCE(rows)
             metric_sample(to, more[i].labels, more[i].metric);
 }
 
+static bool metric_counted(const struct exposition *to, const char *family)
+{
+    bool counted = false;
+    for (unsigned id = 0; id < METRIC_COUNT; id++) {
+        const struct metric_row *row = metrics_row((enum metric)id);
+        counted |= row->family != NULL && strcmp(row->family, family) == 0 && to->snapshot.value[id] != 0;
+    }
+    return counted;
+}
+
+SOURCE(used_rows)
+{
+    if (metric_counted(to, to->family->name))
+        exposition_rows(to);
+}
+
 /* ---- size bands: the exporter's slabs ---- */
 
 static bool band_in_use(const struct exposition *to, unsigned band)
@@ -248,18 +264,28 @@ static bool latency_add(const struct exposition *to, unsigned command, unsigned 
     return true;
 }
 
+/* Of a command and of those that are told with it. */
+static bool latency_add_kin(const struct exposition *to, unsigned command, struct histogram *histogram)
+{
+    bool any = false;
+    for (unsigned other = 0; other < metrics_command_count(to->metrics); other++) {
+        if (metrics_command_kin(to->metrics, other) != command)
+            continue;
+        for (unsigned result = 0; result < RESULT_COUNT; result++)
+            any |= latency_add(to, other, result, histogram);
+    }
+    return any;
+}
+
 /* By command alone: all requests of a turn take equally long, whatever they come to, and a dozen lines for
- * each result would be half of the page. */
+ * each result would be half of the page. For its size, too, mg is told with get, and so on. */
 SOURCE(latency)
 {
     static const struct exposition_limits limits = {latency_limits, COUNT_OF(latency_limits), NS_PER_S};
     for (unsigned command = 0; command < metrics_command_count(to->metrics); command++) {
         struct histogram histogram = {0};
         char labels[EXPOSITION_LABELS_MAX];
-        bool any = false;
-        for (unsigned result = 0; result < RESULT_COUNT; result++)
-            any |= latency_add(to, command, result, &histogram);
-        if (!any)
+        if (!latency_add_kin(to, command, &histogram))
             continue;
         exposition_label(labels, "command", metrics_command_name(to->metrics, command));
         exposition_histogram(to, labels, &histogram, &limits);

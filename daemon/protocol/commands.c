@@ -4,7 +4,7 @@
 #include <string.h>
 
 const struct command_row command_rows[COMMAND_COUNT] = {
-#define COMMAND(id, class_, tokens, execute_, mode_, count_, hit_, miss_, badval_, summary_)                 \
+#define COMMAND(id, kin, class_, tokens, execute_, mode_, count_, hit_, miss_, badval_, summary_)            \
     [COMMAND_##id] = {.name = #id,                                                                           \
                       .name_size = sizeof #id - 1,                                                           \
                       .class = CLASS_##class_,                                                               \

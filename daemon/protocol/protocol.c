@@ -51,10 +51,14 @@ static enum session_speech speech_of(const char *protocol)
 static void commands_declare(struct metrics *metrics)
 {
     static const char *const names[] = {
-#define COMMAND(id, class, tokens, execute, mode, count, hit, miss, badval, summary) #id,
+#define COMMAND(id, kin, class, tokens, execute, mode, count, hit, miss, badval, summary) #id,
 #include "protocol/commands.def"
     };
-    metrics_commands_declare(metrics, names, COMMAND_COUNT);
+    static const uint8_t kin[] = {
+#define COMMAND(id, kin, class, tokens, execute, mode, count, hit, miss, badval, summary) COMMAND_##kin,
+#include "protocol/commands.def"
+    };
+    metrics_commands_declare(metrics, names, kin, COMMAND_COUNT);
 }
 
 struct protocol *protocol_create(struct settings *settings, struct store *store, struct metrics *metrics,

@@ -26,7 +26,7 @@
 
 /* ---- commands ---- */
 enum command {
-#define COMMAND(id, class, tokens, execute, mode, count, hit, miss, badval, summary) COMMAND_##id,
+#define COMMAND(id, kin, class, tokens, execute, mode, count, hit, miss, badval, summary) COMMAND_##id,
 #include "protocol/commands.def"
     COMMAND_COUNT
 };

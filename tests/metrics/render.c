@@ -18,6 +18,7 @@
 enum { GET, GETS, SET, ADD, CAS, DELETE, INCR, TOUCH, STATS, VERSION, NAME_COUNT };
 static const char *const names[NAME_COUNT] = {"get",    "gets", "set",   "add",   "cas",
                                               "delete", "incr", "touch", "stats", "version"};
+static const uint8_t kin[NAME_COUNT] = {GET, GET, SET, ADD, CAS, DELETE, INCR, TOUCH, STATS, VERSION};
 static const struct {
     unsigned command;
     enum result result;
@@ -64,7 +65,7 @@ static struct metrics *make_traffic(void)
     struct metrics *metrics = metrics_create();
     if (metrics == NULL)
         exit(1);
-    metrics_commands_declare(metrics, names, NAME_COUNT);
+    metrics_commands_declare(metrics, names, kin, NAME_COUNT);
     metrics_probe_register(metrics, probe, NULL);
     for (unsigned i = 0; i < WORKER_COUNT; i++) {
         struct metrics_block *block = metrics_block_create(metrics);

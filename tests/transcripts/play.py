@@ -302,7 +302,7 @@ def uncovered(scripts, cases):
             elif line.startswith("< "):
                 expected += line[2:] + "\n"
     expected += "\n".join(case["reply"] for case in cases)
-    commands = re.findall(r"^COMMAND\((\w+), \w+, [1-9]", (ROOT / "daemon/protocol/commands.def").read_text(), re.M)
+    commands = re.findall(r"^COMMAND\((\w+), \w+, \w+, [1-9]", (ROOT / "daemon/protocol/commands.def").read_text(), re.M)
     for command in commands:
         if command not in sent:
             yield f"no script sends {command}"

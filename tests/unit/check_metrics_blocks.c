@@ -233,8 +233,10 @@ START_TEST(commands_are_named_once_declared)
 {
     static const char *const names[] = {"get", "set"};
     ck_assert_uint_eq(metrics_command_count(metrics), 0);
-    metrics_commands_declare(metrics, names, 2);
+    static const uint8_t kin[] = {0, 0};
+    metrics_commands_declare(metrics, names, kin, 2);
     ck_assert_uint_eq(metrics_command_count(metrics), 2);
+    ck_assert_uint_eq(metrics_command_kin(metrics, COMMAND_SET), 0);
     ck_assert_str_eq(metrics_command_name(metrics, COMMAND_SET), "set");
 }
 END_TEST

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMAND_GET 0u
-
-static const char *const names[] = {"get", "set"};
+enum { COMMAND_GET, COMMAND_SET, COMMAND_MG, COMMAND_TOLD };
+static const char *const names[] = {"get", "set", "mg"};
+static const uint8_t kin[] = {COMMAND_GET, COMMAND_SET, COMMAND_GET};
 static struct metrics *metrics;
 static struct metrics_block *block;
 static struct prometheus_options options;
@@ -20,7 +20,7 @@ static void setup(void)
     clock_init();
     metrics = metrics_create();
     block = metrics_block_create(metrics);
-    metrics_commands_declare(metrics, names, 2);
+    metrics_commands_declare(metrics, names, kin, COMMAND_TOLD);
     options = (struct prometheus_options){.version = "1.6.45 test"};
     text = NULL;
 }
@@ -176,6 +176,29 @@ START_TEST(a_histogram_is_cumulative_and_ends_with_all)
 }
 END_TEST
 
+START_TEST(words_for_the_same_work_are_timed_together_and_counted_apart)
+{
+    request(RESULT_HIT, 2, 30000);
+    metrics_request(block, COMMAND_MG, RESULT_MISS);
+    metrics_turn_end(block, 30000);
+    render();
+    expect("vitrine_command_duration_seconds_count{command=\"get\"} 3");
+    expect("vitrine_requests_total{command=\"mg\",result=\"miss\"} 1");
+    ck_assert_ptr_null(strstr(text, "duration_seconds_count{command=\"mg\""));
+}
+END_TEST
+
+START_TEST(a_part_that_is_not_used_has_no_families)
+{
+    render();
+    ck_assert_ptr_null(strstr(text, "vitrine_tls_handshakes_total"));
+    metrics_add(block, METRIC_ssl_resumed_sessions, 1);
+    render();
+    expect("vitrine_tls_handshakes_total{kind=\"full\"} 0");
+    expect("vitrine_tls_handshakes_total{kind=\"resumed\"} 1");
+}
+END_TEST
+
 START_TEST(refusals_are_counted_but_not_timed)
 {
     request(RESULT_BAD_FORMAT, 2, 30000);
@@ -317,6 +340,8 @@ int main(void)
     tcase_add_test(tcase, a_label_too_long_is_cut_at_a_whole_character);
     tcase_add_test(tcase, without_a_version_its_family_is_left_out);
     tcase_add_test(tcase, a_histogram_is_cumulative_and_ends_with_all);
+    tcase_add_test(tcase, words_for_the_same_work_are_timed_together_and_counted_apart);
+    tcase_add_test(tcase, a_part_that_is_not_used_has_no_families);
     tcase_add_test(tcase, refusals_are_counted_but_not_timed);
     tcase_add_test(tcase, a_distribution_counts_a_value_equal_to_its_limit);
     tcase_add_test(tcase, only_pairs_that_occurred_are_told);
