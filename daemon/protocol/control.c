@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX            6u
-#define VERBOSITY_MAX        2u
-#define MEMLIMIT_MIN_MIB     8u
-#define MEMLIMIT_MAX_MIB     1000000000u
-#define REFRESH_ERROR_SIZE   4600u /* a path and what is wrong with it */
+#define WORDS_MAX          6u
+#define VERBOSITY_MAX      2u
+#define MEMLIMIT_MIN_MIB   8u
+#define MEMLIMIT_MAX_MIB   1000000000u
+#define REFRESH_ERROR_SIZE 4600u /* a path and what is wrong with it */
 /* Class ids in commands, as memcached numbers them: 1 to 63. */
 #define CLASS_ID_MAX 63
 
