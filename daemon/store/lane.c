@@ -5,10 +5,11 @@
 
 #include <stdlib.h>
 
-#define OPEN_SHARE        10u  /* open segments are to take at most a tenth of all */
-#define CLASS_QUARTER_MIN 16u  /* quarter octaves of a time to live below which all are one class: 16 s */
-#define CLASS_QUARTER_MAX 104u /* and above which: 2^26 s */
-#define COARSE_BELOW      1024u
+#define OPEN_SHARE        10u   /* open segments are to take at most a tenth of all */
+#define CLASS_QUARTER_MIN 16u   /* quarter octaves of a time to live below which all are one class: 16 s */
+#define CLASS_QUARTER_MAX 104u  /* and above which: 2^26 s */
+#define COARSE_BELOW      256u  /* segments: main tells only expiring from never */
+#define ONE_LANE_BELOW    1024u /* segments */
 
 /* Floor of 4 log2(ttl): one step is a factor of 1.19. */
 static unsigned quarter_octaves(uint32_t ttl_s)
@@ -41,7 +42,7 @@ static unsigned lanes_for(size_t segment_count, unsigned class_count, unsigned t
         lanes = thread_count;
     if (lanes > LANE_MAX)
         lanes = LANE_MAX;
-    return lanes < 2 || segment_count < COARSE_BELOW ? 1 : (unsigned)lanes;
+    return lanes < 2 || segment_count < ONE_LANE_BELOW ? 1 : (unsigned)lanes;
 }
 
 bool lanes_open(struct store *store, size_t memory_size, unsigned thread_count)
