@@ -13,7 +13,8 @@
 #define STEP_ITEMS   32u
 #define STEP_BUCKETS 16u
 /* The longest line: a key of which each byte is escaped, and what stands around it. */
-#define LINE_MAX_SIZE 1024u
+#define LINE_MAX_SIZE      1024u
+#define CACHEDUMP_SIZE_MAX (2u << 20) /* memcached's */
 
 struct form {
     char *(*put)(char *out, const struct store_view *view);
@@ -22,8 +23,10 @@ struct form {
 
 struct dump {
     struct task task;
-    struct protocol *protocol;
+    struct protocol *protocol; /* whose one dump it is; NULL: none's */
     const struct form *form;
+    uint64_t item_max; /* lines still wanted */
+    size_t size_max;   /* bytes still wanted */
     uint64_t classes;
     uint64_t cursor;
     bool walked;         /* all buckets are done, the end is among the lines */
@@ -60,6 +63,17 @@ static char *put_mg(char *out, const struct store_view *view)
     return line_text(out, " b\r\n");
 }
 
+/* "ITEM key [5 b; 1700000000 s]" */
+static char *put_cache(char *out, const struct store_view *view)
+{
+    int64_t expiry = view->expiry_s == STORE_NEVER_S ? 0 : clock_wall_s(view->expiry_s);
+    out = line_bytes(line_text(out, "ITEM "), view->key, view->key_size);
+    out = line_u64(line_text(out, " ["), view->size);
+    out = line_i64(line_text(out, " b; "), expiry);
+    return line_text(out, " s]\r\n");
+}
+
+static const struct form cache_form = {put_cache, "END\r\n"};
 static const struct form forms[] = {[DUMP_META] = {put_meta, "END\r\n"}, [DUMP_MG] = {put_mg, "EN\r\n"}};
 
 /* ---- turns ---- */
@@ -69,10 +83,16 @@ static void visit(void *context, const struct store_view *view)
     struct dump *dump = context;
     char line[LINE_MAX_SIZE];
     dump->item_count++;
-    if (!(dump->classes >> (view->band + 1) & 1))
+    if (!(dump->classes >> (view->band + 1) & 1) || dump->item_max == 0)
         return;
-    char *end = dump->form->put(line, view);
-    buffer_append(&dump->lines, line, (size_t)(end - line));
+    size_t size = (size_t)(dump->form->put(line, view) - line);
+    if (size > dump->size_max) {
+        dump->item_max = 0;
+        return;
+    }
+    dump->item_max--;
+    dump->size_max -= size;
+    buffer_append(&dump->lines, line, size);
 }
 
 /* Looks at the next buckets. */
@@ -82,11 +102,12 @@ static void walk(struct dump *dump, struct protocol_thread *thread)
     for (unsigned buckets = 0; buckets < TURN_BUCKETS && dump->lines.size < TURN_SIZE && !dump->walked;
          buckets += STEP_BUCKETS) {
         dump->cursor = store_browse(thread->store, dump->cursor, STEP_ITEMS, STEP_BUCKETS, visit, dump);
-        dump->walked = dump->cursor == 0;
+        dump->walked = dump->cursor == 0 || dump->item_max == 0;
     }
     if (dump->walked)
         buffer_text(&dump->lines, dump->form->end);
-    metrics_add(thread->block, METRIC_crawler_items_checked, dump->item_count);
+    if (dump->protocol != NULL)
+        metrics_add(thread->block, METRIC_crawler_items_checked, dump->item_count);
 }
 
 /* Moves lines to the output. True: all are there. */
@@ -119,7 +140,8 @@ static void dump_end(struct task *task)
 {
     struct dump *dump = (struct dump *)task;
     /* Release pairs with the acquire in dump_begin: one dump ends before the next begins. */
-    atomic_store_explicit(&dump->protocol->dumping, false, memory_order_release);
+    if (dump->protocol != NULL)
+        atomic_store_explicit(&dump->protocol->dumping, false, memory_order_release);
     buffer_fini(&dump->lines);
     free(dump);
 }
@@ -143,9 +165,24 @@ enum dump_answer dump_begin(struct protocol_thread *thread, enum dump_form form,
     dump->task = (struct task){.go_on = dump_go_on, .end = dump_end};
     dump->protocol = protocol;
     dump->form = &forms[form];
+    dump->item_max = UINT64_MAX;
+    dump->size_max = SIZE_MAX;
     dump->classes = classes;
     buffer_text(&dump->lines, "OK\r\n");
     metrics_add(thread->block, METRIC_lru_crawler_starts, 1);
     *task = &dump->task;
     return DUMP_OK;
+}
+
+struct task *dump_begin_cache(uint32_t class_id, uint32_t limit)
+{
+    struct dump *dump = calloc(1, sizeof *dump);
+    if (dump == NULL)
+        return NULL;
+    dump->task = (struct task){.go_on = dump_go_on, .end = dump_end};
+    dump->form = &cache_form;
+    dump->item_max = limit == 0 ? UINT64_MAX : limit;
+    dump->size_max = CACHEDUMP_SIZE_MAX;
+    dump->classes = 1ull << class_id;
+    return &dump->task;
 }

@@ -21,7 +21,10 @@ enum dump_answer { DUMP_OK, DUMP_BUSY, DUMP_FAILED };
 /* One at a time, as in memcached. *task says OK itself, then the lines, then the end. */
 enum dump_answer dump_begin(struct protocol_thread *thread, enum dump_form form, uint64_t classes,
                             struct task **task);
-/* Whether one goes on. Any thread. */
+/* `stats cachedump`: at most `limit` items (0: all) of one class, and at most as many bytes as memcached's.
+ * Any number of them at a time. NULL: no memory. */
+struct task *dump_begin_cache(uint32_t class_id, uint32_t limit);
+/* Whether a dump of the first kind goes on. Any thread. */
 bool dump_running(const struct protocol *protocol);
 
 #endif

@@ -1,5 +1,5 @@
 /* `stats` and its subcommands, in the words of the text protocol. */
-#include "protocol/protocol_priv.h"
+#include "protocol/dump_priv.h"
 
 #include "base/clock.h"
 
@@ -8,11 +8,6 @@
 #define WORDS_MAX 4u
 /* Classes are numbered below this in commands, as in memcached. */
 #define CLASS_ID_LIMIT 64u
-/* A cachedump is as long as memcached's at most, and looks at so much of the index that no client waits. */
-#define CACHEDUMP_SIZE_MAX   (2u << 20)
-#define CACHEDUMP_BUCKET_MAX 65536u
-#define CACHEDUMP_STEP       64u
-
 struct stats_reply {
     struct buffer *buffer;
     const struct request *request;
@@ -77,37 +72,6 @@ static void stats_detail(struct protocol_thread *thread, const struct request *r
 
 /* ---- cachedump ---- */
 
-struct cachedump {
-    struct buffer *reply;
-    unsigned band;
-    uint32_t left;
-};
-
-static void cachedump_item(void *context, const struct store_view *view)
-{
-    struct cachedump *dump = context;
-    if (view->band != dump->band || dump->left == 0 || dump->reply->size >= CACHEDUMP_SIZE_MAX)
-        return;
-    long long expiry = view->expiry_s == STORE_NEVER_S ? 0 : (long long)clock_wall_s(view->expiry_s);
-    buffer_text(dump->reply, "ITEM ");
-    buffer_append(dump->reply, view->key, view->key_size);
-    buffer_format(dump->reply, " [%zu b; %lld s]\r\n", view->size, expiry);
-    dump->left--;
-}
-
-static void cachedump_write(struct protocol_thread *thread, uint32_t class_id, uint32_t limit,
-                            struct outcome *outcome)
-{
-    struct cachedump dump = {&outcome->reply, class_id - 1, limit == 0 ? UINT32_MAX : limit};
-    uint64_t cursor = 0;
-    for (unsigned buckets = 0; buckets < CACHEDUMP_BUCKET_MAX && dump.left > 0; buckets += CACHEDUMP_STEP) {
-        cursor = store_browse(thread->store, cursor, UINT32_MAX, CACHEDUMP_STEP, cachedump_item, &dump);
-        if (cursor == 0 || dump.reply->size >= CACHEDUMP_SIZE_MAX)
-            break;
-    }
-    buffer_text(&outcome->reply, "END\r\n");
-}
-
 static void stats_cachedump(struct protocol_thread *thread, const struct token *words, unsigned count,
                             struct outcome *outcome)
 {
@@ -125,7 +89,8 @@ static void stats_cachedump(struct protocol_thread *thread, const struct token *
         outcome->text = "CLIENT_ERROR Illegal slab id";
     } else {
         outcome->result = RESULT_OK;
-        cachedump_write(thread, class_id, limit, outcome);
+        outcome->task = dump_begin_cache(class_id, limit);
+        outcome->reply.failed = outcome->task == NULL;
     }
 }
 

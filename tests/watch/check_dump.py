@@ -124,6 +124,23 @@ def test_keys_that_came_in_base64_are_dumped_so():
         assert b"key=space%20a " in client.ask(b"lru_crawler metadump all\r\n", b"END\r\n")
 
 
+def test_cachedump_tells_of_one_class_up_to_its_limits():
+    with Server("-t", "1", "-m", "128") as server, server.client() as client:
+        fill(client, [b"small%d" % i for i in range(20000)], size=5)
+        fill(client, [b"large%d" % i for i in range(3)], size=10000, expiry=3600)
+        rows = metadump(client)
+        large = rows[b"large0"]["cls"]
+        lines = client.ask(b"stats cachedump %s 0\r\n" % large, b"END\r\n").split(b"\r\n")[:-2]
+        assert sorted(lines) == [b"ITEM large%d [10000 b; %s s]" % (i, rows[b"large%d" % i]["exp"]) for i in range(3)]
+        assert len(client.ask(b"stats cachedump 1 7\r\n", b"END\r\n").split(b"\r\n")) == 7 + 2
+        text = dump(client, b"stats cachedump 1 0\r\n", b"END\r\n")
+        assert text.count(b"ITEM small") == 20000 and text.count(b" [5 b; 0 s]\r\n") == 20000
+        assert client.ask(b"stats cachedump 0 0\r\n") == b"END\r\n"
+        fill(client, [b"long%0240d" % i for i in range(12000)], size=5)
+        sizes = [len(dump(client, b"stats cachedump %d 0\r\n" % band, b"END\r\n")) for band in range(8)]
+        assert (2 << 20) - 300 < max(sizes) <= (2 << 20) + 5, sizes
+
+
 def test_what_follows_a_dump_is_answered_behind_it():
     with Server("-t", "1") as server, server.client() as client:
         fill(client, [b"k%d" % i for i in range(2000)])
