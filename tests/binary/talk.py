@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import frames
@@ -105,12 +106,20 @@ class Talk:
         return self.reply()
 
     def all(self, *data):
-        """All replies up to that of a noop sent behind, or until the connection is closed."""
+        """All replies up to that of a noop sent behind, or until the connection is closed. Sent beside reading: a server
+        whose replies are not taken takes no more requests."""
+        sender = threading.Thread(target=self._send_whole, args=(b"".join(data) + frames.frame(frames.NOOP, opaque=LAST),))
+        sender.start()
         try:
-            self.send(*data, frames.frame(frames.NOOP, opaque=LAST))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # closed already: the replies tell
-        return self.drain()
+            return self.drain()
+        finally:
+            sender.join()
+
+    def _send_whole(self, data):
+        try:
+            self.connection.sendall(data)
+        except OSError:
+            pass  # closed already, or nothing is taken any more: the replies tell
 
     def drain(self):
         replies = []
