@@ -64,6 +64,22 @@ static unsigned freq_credit(const struct drain *drain, size_t size)
     return credit;
 }
 
+/* When the first item has to go, the mean is that of all there is. What was drained until then is no measure:
+ * behind a few tiny items any other would be too large to be kept. */
+static void seed_mean(struct store *store)
+{
+    uint64_t size = 0, count = 0;
+    uint32_t segments = atomic_load_explicit(&store->segment_count, memory_order_acquire);
+    for (uint32_t id = 0; id < segments; id++) {
+        size += atomic_load_explicit(&store->segments[id].live_size, memory_order_relaxed);
+        count += atomic_load_explicit(&store->segments[id].live_count, memory_order_relaxed);
+    }
+    if (count == 0)
+        return;
+    store->mean_scaled = (size / count) << MEAN_SHIFT;
+    store->mean_count = count < 1u << MEAN_SHIFT ? (uint32_t)count : 1u << MEAN_SHIFT;
+}
+
 /* The mean size of what is drained: of all items at first, then of those of late, each with the same small
  * weight. */
 static void note_size(struct store *store, size_t size)
@@ -171,7 +187,7 @@ static void drain_item(struct drain *drain, const struct record *record)
     struct item *copy = NULL;
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = index_slot_of_location(store, bucket, record->hash, record->location);
-    if (slot)
+    if (slot && store->mean_count > 0)
         note_size(store, size_of(record->item));
     bool keep = slot && item_alive(store, record->item, drain->now_s) &&
                 drain_wants(drain, record->item, slot_load(slot));
@@ -328,8 +344,11 @@ static bool drain_segment(struct store *store, uint32_t id)
     uint32_t offset = 0;
     unsigned count;
     drain_limit(&drain);
-    if (drain.mode != DRAIN_COMPACT)
+    if (drain.mode != DRAIN_COMPACT) {
+        if (store->mean_count == 0)
+            seed_mean(store);
         ghosts_settle(store);
+    }
     PERTURB(DRAIN_BEGUN);
     while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&
            (count = records_next(store, id, &offset, records)) > 0)

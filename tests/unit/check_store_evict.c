@@ -177,6 +177,28 @@ START_TEST(the_smallest_stay_though_nobody_has_read_them)
 }
 END_TEST
 
+START_TEST(what_is_read_stays_though_the_first_to_go_is_tiny)
+{
+    static const size_t sizes[] = {200, 2000, 20000};
+    struct fixture f = fixture_of_size(4 * MIB);
+    size_t size = sizes[_i];
+    unsigned full = (unsigned)(4 * MIB / size);
+    set_sized(&f, 0, 2);
+    for (unsigned i = 1; i < full / 2; i++)
+        ck_assert_int_eq(set_sized(&f, i, size), RESULT_STORED);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(read_key(&f, 1));
+    for (unsigned i = full / 2; i < full + full / 4; i++) {
+        ck_assert_int_eq(set_sized(&f, i, size), RESULT_STORED);
+        if (i % 50 == 0)
+            fixture_maintain(&f, 1);
+    }
+    ck_assert(!read_key(&f, 2));
+    ck_assert(read_key(&f, 1));
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(where_all_are_large_what_is_read_stays)
 {
     struct fixture f = fixture_of_size(4 * MIB);
@@ -427,6 +449,7 @@ int main(void)
     tcase_add_test(tcase, a_loop_longer_than_memory_finds_a_part_of_it_there);
     tcase_add_test(tcase, small_items_stay_where_large_ones_would_take_their_room);
     tcase_add_test(tcase, the_smallest_stay_though_nobody_has_read_them);
+    tcase_add_loop_test(tcase, what_is_read_stays_though_the_first_to_go_is_tiny, 0, 3);
     tcase_add_test(tcase, where_all_are_large_what_is_read_stays);
     tcase_add_test(tcase, without_eviction_a_full_store_refuses_and_keeps_what_it_has);
     tcase_add_test(tcase, overwriting_evicts_nobody);
