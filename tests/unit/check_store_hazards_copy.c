@@ -152,49 +152,18 @@ END_TEST
 
 /* ---- chunks of large values ---- */
 
-#define LARGE_SIZE 20000u /* of which the segments are 8 KiB: chunks of at most 2 KiB */
-
-static char *large_value(unsigned char first)
+/* A value of one chunk, in a segment where nothing else is alive: it is compacted, whatever its frequency and
+ * whatever eviction thinks of its size. */
+static char *set_lonely_large(struct fixture *f)
 {
-    char *value = malloc(LARGE_SIZE + 1);
-    for (unsigned i = 0; i < LARGE_SIZE; i++)
-        value[i] = (char)('a' + (first + i * 7) % 26);
-    value[LARGE_SIZE] = 0;
+    size_t size = segment_size(f->store) / 8;
+    char *value = malloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        value[i] = (char)('a' + i * 7 % 26);
+    value[size] = 0;
+    set_lonely(f, "k", value, STORE_NEVER_S);
+    ck_assert(item_flags(item_at(f->store, location_of(f, "k"))) & ITEM_LARGE);
     return value;
-}
-
-static bool has_large(struct fixture *f, const char *name, const char *value)
-{
-    struct store_key key = fixture_key(f, name);
-    struct store_view view;
-    const char *data;
-    if (store_get(f->thread, &key, &view, NULL) != RESULT_HIT || view.size != LARGE_SIZE)
-        return false;
-    for (size_t at = 0, part; at < LARGE_SIZE; at += part) {
-        part = store_view_part(&view, at, &data);
-        if (part == 0 || memcmp(data, value + at, part) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* A large value, read once, at the head of a small pool that is about to lose a segment: the maintainer
- * copies its chunks to the main pool. */
-static void set_large_next(struct fixture *f, const char *name, const char *value)
-{
-    char filler[32], bytes[201];
-    struct store_usage usage;
-    memset(bytes, 'f', sizeof bytes - 1);
-    bytes[sizeof bytes - 1] = 0;
-    ck_assert_int_eq(fixture_set(f, name, value), RESULT_STORED);
-    ck_assert(has_large(f, name, value));
-    unsigned count = 0;
-    do {
-        snprintf(filler, sizeof filler, "filler-%u", count++);
-        ck_assert_int_eq(fixture_set(f, filler, bytes), RESULT_STORED);
-        store_usage_read(f->store, &usage);
-    } while (usage.segments_free > SEGMENT_SPARE + 1);
-    ck_assert_uint_eq(fixture_metric(f, METRIC_direct_reclaims), 0);
 }
 
 /* Guard: drain_chunk's second look for the item that owns the chunk. Without it a dead item's list leads to
@@ -203,8 +172,7 @@ START_TEST(chunk_copy_against_delete)
 {
     struct fixture f = fixture_of_size(MIB);
     struct helper maintainer = {0};
-    char *value = large_value(1);
-    set_large_next(&f, "k", value);
+    char *value = set_lonely_large(&f);
     maintain_until(&maintainer, &f, PERTURB_CHUNK_COPIED);
     ck_assert_int_eq(fixture_delete(&f, "k"), RESULT_DELETED);
     maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
@@ -220,8 +188,7 @@ START_TEST(chunk_copy_against_overwrite)
 {
     struct fixture f = fixture_of_size(MIB);
     struct helper maintainer = {0};
-    char *value = large_value(1);
-    set_large_next(&f, "k", value);
+    char *value = set_lonely_large(&f);
     maintain_until(&maintainer, &f, PERTURB_CHUNK_COPIED);
     ck_assert_int_eq(fixture_set(&f, "k", "new"), RESULT_STORED);
     maintain_on(&maintainer, &f, PERTURB_CHUNK_COPIED);
@@ -231,16 +198,6 @@ START_TEST(chunk_copy_against_overwrite)
     fixture_close(&f);
 }
 END_TEST
-
-/* A value of one chunk, in a segment where nothing else is alive: it is compacted, whatever its frequency. */
-static char *set_lonely_large(struct fixture *f)
-{
-    char *value = large_value(1);
-    value[segment_size(f->store) / 8] = 0;
-    set_lonely(f, "k", value, STORE_NEVER_S);
-    ck_assert(item_flags(item_at(f->store, location_of(f, "k"))) & ITEM_LARGE);
-    return value;
-}
 
 /* Guard: the same, and that the new form of the item is the chunk's owner as soon as its slot is set. */
 START_TEST(chunk_copy_against_invalidate)
