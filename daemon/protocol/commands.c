@@ -3,11 +3,20 @@
 
 #include <string.h>
 
+/* What a class is, however its line reads. */
+#define KIND_OF(class)                                                                                       \
+    ((class) == CLASS_META_GET     ? CLASS_KEYS                                                              \
+     : (class) == CLASS_META_STORE ? CLASS_STORE                                                             \
+     : (class) == CLASS_META_KEY   ? CLASS_KEY                                                               \
+     : (class) == CLASS_META_DELTA ? CLASS_DELTA                                                             \
+                                   : (class))
+
 const struct command_row command_rows[COMMAND_COUNT] = {
 #define COMMAND(id, kin, class_, tokens, execute_, mode_, count_, hit_, miss_, badval_, summary_)            \
     [COMMAND_##id] = {.name = #id,                                                                           \
                       .name_size = sizeof #id - 1,                                                           \
                       .class = CLASS_##class_,                                                               \
+                      .kind = KIND_OF(CLASS_##class_),                                                       \
                       .tokens_min = tokens,                                                                  \
                       .mode = mode_,                                                                         \
                       .execute = execute_,                                                                   \
@@ -21,23 +30,6 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 
 _Static_assert(COMMAND_COUNT <= METRICS_COMMAND_MAX, "the request matrix has a row for each command");
 _Static_assert(2 * COMMAND_COUNT <= COMMAND_SLOT_COUNT, "at least half of the slots are free");
-
-enum command_class command_kind(unsigned command)
-{
-    uint8_t class = command_rows[command].class;
-    switch (class) {
-    case CLASS_META_GET:
-        return CLASS_KEYS;
-    case CLASS_META_STORE:
-        return CLASS_STORE;
-    case CLASS_META_KEY:
-        return CLASS_KEY;
-    case CLASS_META_DELTA:
-        return CLASS_DELTA;
-    default:
-        return (enum command_class) class;
-    }
-}
 
 static unsigned slot_of(const char *word, size_t size)
 {

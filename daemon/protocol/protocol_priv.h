@@ -62,6 +62,7 @@ struct command_row {
     const char *name;
     uint8_t name_size;
     uint8_t class;      /* enum command_class */
+    uint8_t kind;       /* the same, but for meta commands: see command_kind */
     uint8_t tokens_min; /* words, the command's own included; 0: it is none of text's */
     uint8_t mode;       /* enum store_mode or enum command_mode */
     execute_fn execute;
@@ -71,7 +72,10 @@ struct command_row {
 extern const struct command_row command_rows[COMMAND_COUNT];
 
 /* What a command does to its key, however its line reads: KEYS, STORE, KEY or DELTA of meta commands too. */
-enum command_class command_kind(unsigned command);
+static inline enum command_class command_kind(unsigned command)
+{
+    return (enum command_class)command_rows[command].kind;
+}
 
 /* Open addressing over the names; built once, then constant. */
 #define COMMAND_SLOT_COUNT 128u

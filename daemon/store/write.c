@@ -307,8 +307,10 @@ static struct condition stale_condition(const struct found *found)
                               .marks = SLOT_STALE};
 }
 
-enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t marks,
-                      struct pending *pending)
+/* Inlined where nearly all writes go through. */
+static inline __attribute__((always_inline)) enum result write_once(struct store_thread *thread,
+                                                                    const struct store_write *write,
+                                                                    uint64_t marks, struct pending *pending)
 {
     struct store *store = thread->store;
     struct found found;
@@ -334,6 +336,12 @@ enum result write_new(struct store_thread *thread, const struct store_write *wri
         return RESULT_NO_MEMORY;
     write_fill(thread, pending, &source);
     return write_publish(thread, pending, &condition);
+}
+
+enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t marks,
+                      struct pending *pending)
+{
+    return write_once(thread, write, marks, pending);
 }
 
 /* ---- append and prepend ---- */
@@ -408,7 +416,7 @@ enum result store_write(struct store_thread *thread, const struct store_write *w
         return write_fail(thread, write, RESULT_TOO_LARGE);
     bool joined = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
     do
-        result = joined ? write_joined(thread, write, &pending) : write_new(thread, write, 0, &pending);
+        result = joined ? write_joined(thread, write, &pending) : write_once(thread, write, 0, &pending);
     while (result == RESULT_MISS);
     if (result == RESULT_TOO_LARGE || result == RESULT_NO_MEMORY)
         return write_fail(thread, write, result);
