@@ -281,9 +281,10 @@ def test_the_cache_of_sessions_is_bounded():
             sizes = []
             for turns in (20, count, count):
                 for _ in range(turns):
-                    connect(server, using).__exit__()
+                    with connect(server, using) as client:
+                        client.send(b"quit\r\n").to_end()  # the server is done with it before the next comes
                 sizes.append(server.rss_beside_store())
-            assert SANITIZED or (sizes[1] - sizes[0] < 4 * MIB and sizes[2] - sizes[1] < MIB // 2), (certificate, sizes)
+            assert SANITIZED or (sizes[1] - sizes[0] < 4 * MIB and sizes[2] - sizes[1] < MIB), (certificate, sizes)
 
 
 if __name__ == "__main__":
