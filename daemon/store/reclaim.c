@@ -84,6 +84,8 @@ static void seed_mean(struct store *store)
  * weight. */
 static void note_size(struct store *store, size_t size)
 {
+    if (store->mean_count == 0) /* not seeded: nothing has been evicted */
+        return;
     if (store->mean_count < 1u << MEAN_SHIFT)
         store->mean_count++;
     int64_t mean = (int64_t)store->mean_scaled, scaled = (int64_t)((uint64_t)size << MEAN_SHIFT);
@@ -187,7 +189,7 @@ static void drain_item(struct drain *drain, const struct record *record)
     struct item *copy = NULL;
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = index_slot_of_location(store, bucket, record->hash, record->location);
-    if (slot && store->mean_count > 0)
+    if (slot)
         note_size(store, size_of(record->item));
     bool keep = slot && item_alive(store, record->item, drain->now_s) &&
                 drain_wants(drain, record->item, slot_load(slot));
