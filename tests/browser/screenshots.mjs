@@ -23,12 +23,15 @@ async function takeOverview(browser, server, file) {
 export async function takeEmptyAndBusy(browser, server, folder) {
   await takeOverview(browser, server, join(folder, 'overview-empty'));
   const stopTraffic = await startTraffic(server);
-  await eventually('some seconds of evictions', async () => {
-    const { series } = await server.json('/api/v1/history?metric=evictions');
-    return series.evictions.filter((value) => value > 0).length >= BUSY_POINTS;
-  });
-  await takeOverview(browser, server, join(folder, 'overview-busy'));
-  await stopTraffic();
+  try {
+    await eventually('some seconds of evictions', async () => {
+      const { series } = await server.json('/api/v1/history?metric=evictions');
+      return series.evictions.filter((value) => value > 0).length >= BUSY_POINTS;
+    });
+    await takeOverview(browser, server, join(folder, 'overview-busy'));
+  } finally {
+    await stopTraffic();
+  }
 }
 
 export async function takeScreenshots(browser, server, folder) {
