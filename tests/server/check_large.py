@@ -6,6 +6,7 @@ import random
 import socket
 import tempfile
 import threading
+import time
 
 from harness import MIB, PATIENCE_S, SANITIZED, Client, Server, eventually, main
 
@@ -148,6 +149,7 @@ def test_values_of_megabytes_come_back_whole_or_not_at_all_under_eviction():
 
 # ---- clients that stop reading ----
 
+GIVEN_UP_S = 50
 ASKED = 12  # times, so that the replies fill the kernel's buffers, and more
 
 
@@ -173,22 +175,27 @@ def rest_of(client):
 
 
 def test_fifty_clients_that_stop_reading_take_their_share_and_disturb_nobody():
+    """The kernel gives up a client that takes nothing for a minute (TCP_USER_TIMEOUT): on a machine that needs as long for
+    this, the readers prove nothing but that what they got is right."""
     size, count, memory = 1000000, 50, 64 * MIB
     with Watched("-m", "64", "-t", "2") as (server, figure), server.client() as client:
         for number in range(count):
             client.store(b"big-%d" % number, value_of(number, size))
+        begin = time.monotonic()
         stalled = [stall(server, b"big-%d" % number) for number in range(count)]
         eventually(lambda: client.number(b"get_hits") + client.number(b"get_misses") >= count, "all were answered to")
         eventually(lambda: figure(b"vitrine_pinned_bytes") >= 4 * MIB, "replies are held up")
         pinned = figure(b"vitrine_pinned_bytes")
-        before = client.number(b"evictions")
-        for number in range(200):
+        before, evicted, number = client.number(b"evictions"), 0, 0
+        while evicted <= 100:
             client.store(b"new-%d" % number, value_of(number, size))
             assert get(client, b"new-%d" % number) == value_of(number, size)
-            assert figure(b"vitrine_pinned_bytes") <= memory // PINNED_SHARE if number % 20 == 0 else True
-        evicted = client.number(b"evictions") - before
+            number += 1
+            assert number < 1000, evicted
+            if number % 20 == 0:
+                assert figure(b"vitrine_pinned_bytes") <= memory // PINNED_SHARE
+                evicted = client.number(b"evictions") - before
         print(f"     {pinned / MIB:.1f} MiB pinned; {evicted} items evicted meanwhile")
-        assert evicted > 100
         whole = 0
         for number, reader in enumerate(stalled):
             reader.send(b"quit\r\n")
@@ -201,7 +208,7 @@ def test_fifty_clients_that_stop_reading_take_their_share_and_disturb_nobody():
             whole += there == ASKED
             reader.socket.close()
         print(f"     {whole} of {count} stalled readers got all they had asked for, the others part of it")
-        assert whole >= 5
+        assert whole >= 5 or time.monotonic() - begin > GIVEN_UP_S, whole
         eventually(lambda: figure(b"vitrine_pinned_bytes") == 0, "nothing is pinned any more")
 
 
