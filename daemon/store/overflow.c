@@ -144,7 +144,10 @@ static bool overflow_is_idle(struct store *store)
 
 static void overflow_release(struct store *store)
 {
-    for (uint32_t page = 0; page < store->overflow_page_count; page++)
+    spin_acquire(&store->overflow_spin);
+    uint32_t count = store->overflow_page_count; /* writers add to them meanwhile; what is new is in use */
+    spin_release(&store->overflow_spin);
+    for (uint32_t page = 0; page < count; page++)
         if (page_claim(store, page))
             page_release(store, page);
 }
