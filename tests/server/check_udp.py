@@ -12,6 +12,7 @@ MEMCACHED = next((path for path in ("/usr/bin/memcached", "/usr/local/bin/memcac
 FRAME = struct.Struct("!HHHH")
 PAYLOAD = 1392
 REPLY_MAX = 64 << 10
+LOST_S = 1.0  # a datagram that is not answered by then was lost: another is sent
 
 
 class Wire:
@@ -328,6 +329,16 @@ def test_what_needs_a_connection_is_refused():
         assert client.ask(b"get a\r\n") == b"END\r\n"
 
 
+def answers(server):
+    """Whether a datagram is answered. The kernel drops it while what was sent before fills the socket's queue."""
+    with wire(server) as client:
+        client.socket.settimeout(LOST_S)
+        try:
+            return client.ask(b"version\r\n").startswith(b"VERSION ")
+        except TimeoutError:
+            return False
+
+
 def test_random_datagrams_harm_nobody():
     import random
     words = [b"get", b"set", b"a", b"0", b"5", b"\r\n", b" ", b"noreply", b"mg", b"ms", b"v", b"\x80", b"\x00", b"quit", b"stats",
@@ -338,8 +349,7 @@ def test_random_datagrams_harm_nobody():
             text = b"".join(source.choice(words) + source.choice((b" ", b"", b"\r\n")) for _ in range(source.randrange(12)))
             frame = FRAME.pack(source.randrange(65536), 0, source.choice((1, 1, 1, 0, 2)), 0)
             client.socket.send((frame + text)[:source.choice((8, 9, 20, 65000))])
-        with wire(server) as other:
-            eventually(lambda: other.ask(b"version\r\n"), "it answers still")
+        eventually(lambda: answers(server), "it answers still")
         alive(server)
 
 
