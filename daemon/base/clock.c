@@ -21,19 +21,22 @@ uint64_t clock_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+static void second_set(uint32_t s)
+{
+    if (!frozen)
+        atomic_store_explicit(&now_s, s, memory_order_relaxed);
+}
+
 void clock_init(void)
 {
     origin_ns = clock_ns();
     origin_wall_s = (int64_t)time(NULL);
-    clock_tick();
+    second_set(CLOCK_FIRST_S);
 }
 
 void clock_tick(void)
 {
-    if (frozen)
-        return;
-    uint64_t elapsed_s = (clock_ns() - origin_ns) / NS_PER_S;
-    atomic_store_explicit(&now_s, (uint32_t)elapsed_s + CLOCK_FIRST_S, memory_order_relaxed);
+    second_set((uint32_t)((clock_ns() - origin_ns) / NS_PER_S) + CLOCK_FIRST_S);
 }
 
 uint64_t clock_left_ns(void)
