@@ -34,10 +34,8 @@ bool option_takes_value(const struct option_slot *slot);
 bool option_is_flag(const struct option_slot *slot);
 bool option_is_text(const struct option_slot *slot); /* kept as a string, not as a number */
 
-enum other_kind { OTHER_ACTION, OTHER_UNBUILT };
-
 enum other_id {
-#define OTHER(id, short_, long_, argument, kind, text) OTHER_ID_##id,
+#define OTHER(id, short_, long_, argument, text) OTHER_ID_##id,
 #include "config/others.def"
     OTHER_COUNT
 };
@@ -45,7 +43,6 @@ enum other_id {
 struct other_row {
     char letter;
     const char *name, *argument, *text;
-    enum other_kind kind;
 };
 const struct other_row *other_row(unsigned index);
 

@@ -76,20 +76,6 @@ static const char *full_text(const struct option_slot *slot, char *out, size_t s
     return out;
 }
 
-/* memcached's letters that are refused yet. */
-static void print_unbuilt(void)
-{
-    bool any = false;
-    for (unsigned i = 0; i < OTHER_COUNT; i++) {
-        if (other_row(i)->kind != OTHER_UNBUILT)
-            continue;
-        printf("%s -%c", any ? "" : "\nNot built yet (refused):", other_row(i)->letter);
-        any = true;
-    }
-    if (any)
-        putchar('\n');
-}
-
 /* Names an option as one writes it: "-f num", "-o hot_lru_pct=percent" or "--logfile=file". */
 static const char *spelling(const struct option_slot *slot, char *out, size_t size)
 {
@@ -159,7 +145,7 @@ static void print_options(const struct form *form)
     form->title("General");
     for (unsigned i = 0; i < OTHER_COUNT; i++) {
         const struct other_row *row = other_row(i);
-        if (row->kind == OTHER_ACTION && row->text)
+        if (row->text)
             form->option(row->letter, row->name, row->argument, row->text);
     }
 }
@@ -176,7 +162,6 @@ void config_print_help(void)
            "Usage: vitrine [option]...\n");
     print_options(&plain_form);
     print_unused();
-    print_unbuilt();
 }
 
 void config_print_version(void)
@@ -296,9 +281,8 @@ void config_print_table(void)
     for (unsigned i = 0; i < OTHER_COUNT; i++) {
         const struct other_row *row = other_row(i);
         if (row->text)
-            printf("| `%s%c%s--%s` | %s%s |\n", row->letter ? "-" : "", row->letter ? row->letter : ' ',
-                   row->letter ? "`, `" : "", row->name, row->text,
-                   row->kind == OTHER_UNBUILT ? ": not built yet, refused" : "");
+            printf("| `%s%c%s--%s` | %s |\n", row->letter ? "-" : "", row->letter ? row->letter : ' ',
+                   row->letter ? "`, `" : "", row->name, row->text);
     }
     table_unused();
 }

@@ -31,8 +31,8 @@ static const struct option_slot slots[] = {
 };
 
 static const struct other_row others[] = {
-#define OTHER(id, short_, long_, argument_, kind_, text_)                                                    \
-    {.letter = short_, .name = long_, .argument = argument_, .text = text_, .kind = OTHER_##kind_},
+#define OTHER(id, short_, long_, argument_, text_)                                                           \
+    {.letter = short_, .name = long_, .argument = argument_, .text = text_},
 #include "config/others.def"
 };
 

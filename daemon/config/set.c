@@ -208,12 +208,7 @@ static bool act_on(struct config_reading *reading, enum other_id id, const char 
 
 bool config_other(struct config_reading *reading, unsigned index, const char *value)
 {
-    const struct other_row *row = other_row(index);
-    char name[64];
     if (reading->probing && index != OTHER_ID_config)
         return true;
-    title(row->letter, row->name, name, sizeof name);
-    if (row->kind == OTHER_UNBUILT)
-        return config_fail(reading, "%s: %s is not built yet: start without it", name, row->text);
-    return row->kind != OTHER_ACTION || act_on(reading, (enum other_id)index, value);
+    return act_on(reading, (enum other_id)index, value);
 }

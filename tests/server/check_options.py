@@ -77,10 +77,6 @@ def test_unknown_options_are_refused():
     refused("-o no_hashpower: only a switch has a no_ form", "-o", "no_hashpower")
 
 
-def test_what_is_not_built_is_refused_not_ignored():
-    refused("-e (--memory-file): the warm restart is not built yet: start without it", "-e", "/dev/null")
-
-
 def test_nothing_to_listen_on_is_refused():
     refused("nothing to listen on: -p 0 turns TCP off, and there is neither -U nor -s", "-p", "0")
 
