@@ -91,9 +91,9 @@ def memcached():
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen([MEMCACHED, "-l", "127.0.0.1", "-p", str(port), "-U", str(port), *user],
-                               stderr=subprocess.DEVNULL)
-    eventually(lambda: process.poll() is not None or answers(port), "memcached answers")
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
+        eventually(lambda: process.poll() is not None or answers(port), "memcached answers")
         yield port
     finally:
         process.terminate()
@@ -329,7 +329,7 @@ def test_what_needs_a_connection_is_refused():
         assert client.ask(b"get a\r\n") == b"END\r\n"
 
 
-def answers(server):
+def answers_by_udp(server):
     """Whether a datagram is answered. The kernel drops it while what was sent before fills the socket's queue."""
     with wire(server) as client:
         client.socket.settimeout(LOST_S)
@@ -349,7 +349,7 @@ def test_random_datagrams_harm_nobody():
             text = b"".join(source.choice(words) + source.choice((b" ", b"", b"\r\n")) for _ in range(source.randrange(12)))
             frame = FRAME.pack(source.randrange(65536), 0, source.choice((1, 1, 1, 0, 2)), 0)
             client.socket.send((frame + text)[:source.choice((8, 9, 20, 65000))])
-        eventually(lambda: answers(server), "it answers still")
+        eventually(lambda: answers_by_udp(server), "it answers still")
         alive(server)
 
 
