@@ -42,7 +42,8 @@ START_TEST(a_tick_when_the_time_that_is_left_is_over_begins_a_second)
     for (unsigned i = 0; i < 3; i++) {
         clock_tick();
         uint32_t before = clock_s();
-        uint64_t left = clock_left_ns(), begin = clock_ns(); /* in this order: the second ends by begin + left */
+        uint64_t left = clock_left_ns(),
+                 begin = clock_ns(); /* in this order: the second ends by begin + left */
         ck_assert_uint_ge(left, 1);
         ck_assert_uint_le(left, 1000000000ull);
         while (clock_ns() - begin < left)
