@@ -5,7 +5,7 @@
 set -eu
 
 BUILD='gcc libc6-dev make pkg-config libevent-dev libssl-dev libmicrohttpd-dev libjansson-dev libxxhash-dev zlib1g-dev ca-certificates'
-TESTS='check curl openssl libsubunit-dev python3 clang clang-format cppcheck shellcheck procps util-linux'
+TESTS='check curl openssl libsubunit-dev python3 clang clang-format cppcheck shellcheck pyflakes3 procps util-linux'
 SERVERS='memcached prometheus'
 CLIENTS='python3-prometheus-client python3-pymemcache python3-memcache python3-pylibmc libmemcached-tools sasl2-bin
  libsasl2-modules libsasl2-modules-db chromium'

@@ -54,10 +54,7 @@ shell_scripts() {
 }
 
 python_scripts() {
-    ours -name '*.py' | xargs /usr/bin/python3 -c '
-import sys
-for path in sys.argv[1:]:
-    compile(open(path, encoding="utf-8").read(), path, "exec")'
+    ours -name '*.py' | xargs pyflakes3
 }
 
 node_scripts() {
@@ -72,7 +69,7 @@ typescript() {
     (cd web && npm run --silent check)
 }
 
-for program in gcc clang clang-format cppcheck shellcheck node npm; do
+for program in gcc clang clang-format cppcheck shellcheck pyflakes3 node npm; do
     need "$program"
 done
 check layers tests/lint/layers.sh

@@ -3,7 +3,7 @@ import re
 import socket
 import threading
 
-from harness import MIB, SANITIZED, Client, Server, alive, eventually, main
+from harness import MIB, SANITIZED, Server, eventually, main
 
 SCRIPT = (b"set a 5 0 3\r\nabc\r\nget a\r\nadd n 0 0 2\r\n10\r\nincr n 5\r\nget a missing n\r\nappend a 0 0 2 noreply\r\nde\r\n"
           b"gets a\r\nbogus\r\nset a 0 0 2\r\nxyz\r\ndelete n\r\ntouch a 100\r\nversion\r\n")

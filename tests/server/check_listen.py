@@ -128,7 +128,7 @@ def test_a_path_as_long_as_can_be_and_one_longer():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         longest = os.path.join(folder, "s" * (107 - len(folder) - 1))
-        with Server("-s", longest, "-u", "root", listen=()) as server:
+        with Server("-s", longest, "-u", "root", listen=()):
             with Client(longest) as client:
                 conns = client.ask(b"stats conns\r\n", b"END\r\n").decode()
             assert f"listen_addr unix:{longest}\r\n" in conns

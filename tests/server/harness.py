@@ -15,12 +15,13 @@ import traceback
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import servers  # noqa: E402
-from servers import free_port  # noqa: E402,F401
 
 BINARY = os.path.abspath(os.environ.get("VITRINE", "build/vitrine"))
 SANITIZED = os.environ.get("VITRINE_SANITIZED", "") not in ("", "0")
 PATIENCE_S = 30  # what never happens in a healthy run; long, so that a slow machine fails no test
 MIB = 1 << 20
+
+free_port = servers.free_port
 
 
 class Server:

@@ -24,8 +24,8 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "admin")]
 
-from client import Client, pool_of  # noqa: E402
-from model import Lie, Shared  # noqa: E402
+from client import Client  # noqa: E402
+from model import Lie  # noqa: E402
 from server import INSTRUMENTED, Server  # noqa: E402
 
 MIB = 1 << 20

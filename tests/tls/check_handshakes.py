@@ -222,7 +222,7 @@ def test_notls_keeps_one_address_plain():
 
 
 def test_unix_sockets_stay_plain():
-    with secure(listen=("-s", path("plain"))) as server, Client(path("plain")) as client:
+    with secure(listen=("-s", path("plain"))), Client(path("plain")) as client:
         client.store(b"a", b"v")
         assert client.stats(b"settings")[b"ssl_enabled"] == b"yes"
 

@@ -3,7 +3,6 @@
 The servers are the server tests' own (tests/server/harness.py) and the installed memcached (tests/lib/servers.py).
 """
 import os
-import socket
 import ssl
 import subprocess
 import sys
