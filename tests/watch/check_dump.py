@@ -79,13 +79,13 @@ def test_the_lines_are_those_of_memcached():
         return sorted(re.sub(rb"(exp|la|cas|cls|size)=(-1|)\d*", rb"\1=\2", line.split(b" flags=")[0]) for line in lines)
 
     texts = []
-    with Server("-t", "1", "-m", "64") as ours, memcached() as theirs:
+    # Its maintainer would send the crawler out by itself, which then has no time for this dump.
+    with Server("-t", "1", "-m", "64") as ours, memcached("-o", "no_lru_maintainer") as theirs:
         for address in (ours.address(), ("127.0.0.1", theirs.port)):
             with Client(address) as client:
                 fill(client, [b"k%d" % i for i in range(300)] + [b"%s%%,\xff" % (b"#" * 240)], expiry=0)
                 fill(client, [b"e%d" % i for i in range(300)], size=600, expiry=600)
                 client.ask(b"get k1 e2\r\n", b"END\r\n")
-                eventually(lambda: client.number(b"lru_crawler_running") == 0, "its own crawler rests")
                 texts.append(normal(client.ask(b"lru_crawler metadump all\r\n", b"END\r\n")))
     assert texts[0] == texts[1], [pair for pair in zip(*texts) if pair[0] != pair[1]][:3]
 
