@@ -30,9 +30,9 @@ END_TEST
 START_TEST(a_tick_follows_the_precise_clock)
 {
     uint64_t begin = clock_ns();
-    while (clock_ns() - begin <
-           1100000000ull) /* as long as it takes: more than a second has passed after this */
+    while (clock_ns() - begin < 1000000000ull)
         clock_tick();
+    clock_tick(); /* the last one may have been long ago: others want the processor too */
     ck_assert_uint_gt(clock_s(), CLOCK_FIRST_S);
 }
 END_TEST
