@@ -2,6 +2,7 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "base/process.h"
 #include "config/config.h"
 #include "metrics/history.h"
@@ -193,6 +194,8 @@ int main(int argc, char **argv)
     bool good = settle(&server.settings) && server_start(&server);
     if (good) {
         announce(&server);
+        if (!settings_on(&server.settings, lock_memory))
+            pages_forget_code();
         const struct net_events events = {.each_second = each_second, .reload = reload, .context = &server};
         net_run(server.net, &events);
         process_notify("STOPPING=1");

@@ -1,9 +1,9 @@
 /* Curves: for each resolution a ring of points, each worked out from the readings at both ends of its step.
  * Every resolution keeps its own earlier reading, so a coarse point is exact and no average of averages. */
+#include "base/pages.h"
 #include "metrics/history_priv.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define US_PER_S 1e6
@@ -114,11 +114,9 @@ static void keep(struct curves *curves, const struct reading *reading)
 bool curves_init(struct curves *curves, uint32_t step_s, uint32_t capacity, const struct reading *start)
 {
     *curves = (struct curves){.step_s = step_s, .capacity = capacity};
-    curves->points = malloc(capacity * sizeof *curves->points);
+    curves->points = pages_take(capacity * sizeof *curves->points);
     if (curves->points == NULL)
         return false;
-    for (uint32_t step = 0; step < capacity; step++)
-        blank(curves, step);
     curves->last_step = start->second / step_s;
     curves->first_step = curves->last_step + 1;
     keep(curves, start);
@@ -127,7 +125,7 @@ bool curves_init(struct curves *curves, uint32_t step_s, uint32_t capacity, cons
 
 void curves_fini(struct curves *curves)
 {
-    free(curves->points);
+    pages_give(curves->points, curves->capacity * sizeof *curves->points);
 }
 
 static void write_point(struct curves *curves, uint32_t step, const struct reading *reading)

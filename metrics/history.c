@@ -173,9 +173,9 @@ static uint32_t subtract_window(const struct history *history, enum history_wind
     if (windows[window].span_s == 0)
         return history->start_s;
     const struct marks *marks = &history->marks[windows[window].marks];
-    const struct mark *base = marks_base(marks, history->sampled_s, windows[window].span_s);
+    uint64_t base = marks_base(marks, history->sampled_s, windows[window].span_s);
     marks_growth(marks, &history->pairs, base, reading);
-    return base->second;
+    return marks_second(marks, base);
 }
 
 void history_window_read(struct history *history, enum history_window window, struct metrics_snapshot *growth,

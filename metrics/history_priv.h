@@ -46,29 +46,33 @@ struct pairs {
     unsigned count;
 };
 
-struct mark {
-    uint32_t second;
-    uint64_t value[METRIC_COUNT];
-    uint64_t request[PAIRS_MAX];
-    uint64_t latency_sum;                     /* growth since the mark before, */
-    uint32_t latency[HISTOGRAM_BUCKET_COUNT]; /* as are these */
+/* What was counted at the marks, each counter's values beside each other: most counters of a server stay 0,
+ * and the pages of those are never touched. */
+struct mark_cells {
+    uint32_t *second;
+    uint64_t *value[METRIC_COUNT]; /* those of gauges stay 0 */
+    uint64_t *request[PAIRS_MAX];
+    uint64_t *latency_sum;                     /* growth since the mark before, */
+    uint32_t *latency[HISTOGRAM_BUCKET_COUNT]; /* as are these */
 };
 
 struct marks {
     uint32_t step_s, capacity;
-    uint64_t count;           /* ever taken; the newest is marks[(count - 1) % capacity] */
-    struct mark *marks;       /* owned */
+    uint64_t count;           /* ever taken; the newest is at (count - 1) % capacity */
+    void *pages;              /* owned: where the cells lie */
+    struct mark_cells cells;  /* each with room for `capacity` */
     struct histogram latency; /* at the newest mark */
 };
 bool marks_init(struct marks *marks, uint32_t step_s, uint32_t capacity);
 void marks_fini(struct marks *marks);
 /* Takes a mark if a step has ended by the reading's second. */
 void marks_sample(struct marks *marks, struct pairs *pairs, const struct reading *reading);
-/* The newest mark at least `span_s` older than `second`, or the oldest there is. */
-const struct mark *marks_base(const struct marks *marks, uint32_t second, uint32_t span_s);
-/* Turns a reading of now into its growth since `base`: gauges and bands stay as they are. */
-void marks_growth(const struct marks *marks, const struct pairs *pairs, const struct mark *base,
+/* The number of the newest mark at least `span_s` older than `second`, or of the oldest there is. */
+uint64_t marks_base(const struct marks *marks, uint32_t second, uint32_t span_s);
+uint32_t marks_second(const struct marks *marks, uint64_t number);
+/* Turns a reading of now into its growth since mark `base`: gauges and bands stay as they are. */
+void marks_growth(const struct marks *marks, const struct pairs *pairs, uint64_t base,
                   struct reading *reading);
-size_t marks_memory_size(const struct marks *marks);
+size_t marks_memory_size(const struct marks *marks); /* when all of it is touched */
 
 #endif

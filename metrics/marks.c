@@ -1,30 +1,74 @@
 /* Marks: what the counters were at past moments, so that "the last minute" is a subtraction. A mark keeps the
  * pairs of the request matrix that occur and the latency histogram as narrow differences: a full snapshot a
  * second would be ten times as large. */
+#include "base/pages.h"
 #include "metrics/history_priv.h"
 
-#include <stdlib.h>
-#include <string.h>
+#define WIDE_COUNT   (METRIC_COUNT + (size_t)PAIRS_MAX + 1) /* of 64 bits */
+#define NARROW_COUNT (HISTOGRAM_BUCKET_COUNT + (size_t)1)
+
+size_t marks_memory_size(const struct marks *marks)
+{
+    return marks->capacity * (WIDE_COUNT * sizeof(uint64_t) + NARROW_COUNT * sizeof(uint32_t));
+}
 
 bool marks_init(struct marks *marks, uint32_t step_s, uint32_t capacity)
 {
     *marks = (struct marks){.step_s = step_s, .capacity = capacity};
-    marks->marks = calloc(capacity, sizeof *marks->marks);
-    return marks->marks != NULL;
+    marks->pages = pages_take(marks_memory_size(marks));
+    if (marks->pages == NULL)
+        return false;
+    struct mark_cells *cells = &marks->cells;
+    uint64_t *wide = marks->pages;
+    for (unsigned id = 0; id < METRIC_COUNT; id++, wide += capacity)
+        cells->value[id] = wide;
+    for (unsigned pair = 0; pair < PAIRS_MAX; pair++, wide += capacity)
+        cells->request[pair] = wide;
+    cells->latency_sum = wide;
+    uint32_t *narrow = (uint32_t *)(wide + capacity);
+    for (unsigned bucket = 0; bucket < HISTOGRAM_BUCKET_COUNT; bucket++, narrow += capacity)
+        cells->latency[bucket] = narrow;
+    cells->second = narrow;
+    return true;
 }
 
 void marks_fini(struct marks *marks)
 {
-    free(marks->marks);
+    pages_give(marks->pages, marks_memory_size(marks));
 }
 
-static struct mark *mark_at(const struct marks *marks, uint64_t number)
+static size_t place_of(const struct marks *marks, uint64_t number)
 {
-    return &marks->marks[number % marks->capacity];
+    return number % marks->capacity;
+}
+
+uint32_t marks_second(const struct marks *marks, uint64_t number)
+{
+    return marks->cells.second[place_of(marks, number)];
+}
+
+/* What is as it should be is not written: so nothing touches what was always 0. */
+static void put(uint64_t *cell, uint64_t value)
+{
+    if (*cell != value)
+        *cell = value;
+}
+
+static bool is_kept(unsigned id)
+{
+    return metrics_row((enum metric)id)->kind != METRIC_GAUGE;
+}
+
+static void copy_values(const struct mark_cells *cells, size_t at, const struct metrics_snapshot *snapshot)
+{
+    for (unsigned id = 0; id < METRIC_COUNT; id++)
+        if (is_kept(id))
+            put(&cells->value[id][at], snapshot->value[id]);
 }
 
 /* A pair that first occurs gets a place that is 0 in every earlier mark, which is what its count was. */
-static void copy_requests(struct mark *mark, struct pairs *pairs, const struct metrics_snapshot *snapshot)
+static void copy_requests(const struct mark_cells *cells, size_t at, struct pairs *pairs,
+                          const struct metrics_snapshot *snapshot)
 {
     for (unsigned command = 0; command < METRICS_COMMAND_MAX; command++)
         for (unsigned result = 0; result < RESULT_COUNT; result++) {
@@ -33,42 +77,43 @@ static void copy_requests(struct mark *mark, struct pairs *pairs, const struct m
             if (count != 0 && *slot == 0 && pairs->count < PAIRS_MAX)
                 *slot = (uint8_t)++pairs->count;
             if (*slot != 0)
-                mark->request[*slot - 1] = count;
+                put(&cells->request[*slot - 1][at], count);
         }
 }
 
 /* A step of 10 s would have to see 2^32 requests of one latency to overflow a difference. */
-static void copy_latency(struct mark *mark, struct marks *marks, const struct histogram *now)
+static void copy_latency(struct marks *marks, size_t at, const struct histogram *now)
 {
     struct histogram growth = *now;
     histogram_subtract(&growth, &marks->latency);
-    for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++)
-        mark->latency[i] = (uint32_t)atomic_load_explicit(&growth.bucket[i], memory_order_relaxed);
-    mark->latency_sum = atomic_load_explicit(&growth.sum, memory_order_relaxed);
+    for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
+        uint32_t count = (uint32_t)atomic_load_explicit(&growth.bucket[i], memory_order_relaxed);
+        if (marks->cells.latency[i][at] != count)
+            marks->cells.latency[i][at] = count;
+    }
+    put(&marks->cells.latency_sum[at], atomic_load_explicit(&growth.sum, memory_order_relaxed));
     marks->latency = *now;
 }
 
 void marks_sample(struct marks *marks, struct pairs *pairs, const struct reading *reading)
 {
-    if (marks->count != 0) {
-        uint32_t newest_s = mark_at(marks, marks->count - 1)->second;
-        if (reading->second / marks->step_s <= newest_s / marks->step_s)
-            return;
-    }
-    struct mark *mark = mark_at(marks, marks->count++);
-    mark->second = reading->second;
-    memcpy(mark->value, reading->snapshot.value, sizeof mark->value);
-    copy_requests(mark, pairs, &reading->snapshot);
-    copy_latency(mark, marks, &reading->latency);
+    if (marks->count != 0 &&
+        reading->second / marks->step_s <= marks_second(marks, marks->count - 1) / marks->step_s)
+        return;
+    size_t at = place_of(marks, marks->count++);
+    marks->cells.second[at] = reading->second;
+    copy_values(&marks->cells, at, &reading->snapshot);
+    copy_requests(&marks->cells, at, pairs, &reading->snapshot);
+    copy_latency(marks, at, &reading->latency);
 }
 
-const struct mark *marks_base(const struct marks *marks, uint32_t second, uint32_t span_s)
+uint64_t marks_base(const struct marks *marks, uint32_t second, uint32_t span_s)
 {
     uint64_t number = marks->count - 1;
     uint64_t oldest = marks->count > marks->capacity ? marks->count - marks->capacity : 0;
-    while (number > oldest && mark_at(marks, number)->second + span_s > second)
+    while (number > oldest && marks_second(marks, number) + span_s > second)
         number--;
-    return mark_at(marks, number);
+    return number;
 }
 
 /* A reader may have read the counters just before a sample was taken: never let that wrap. */
@@ -77,55 +122,59 @@ static uint64_t growth_of(uint64_t now, uint64_t before)
     return now > before ? now - before : 0;
 }
 
-static void subtract_values(struct metrics_snapshot *snapshot, const struct mark *base)
+static void subtract_values(struct metrics_snapshot *snapshot, const struct mark_cells *cells, size_t base)
 {
     for (unsigned id = 0; id < METRIC_COUNT; id++)
-        if (metrics_row((enum metric)id)->kind != METRIC_GAUGE)
-            snapshot->value[id] = growth_of(snapshot->value[id], base->value[id]);
+        if (is_kept(id))
+            snapshot->value[id] = growth_of(snapshot->value[id], cells->value[id][base]);
 }
 
 /* What the pair's count was. A pair without a place had not occurred, or there was none left: its growth is
  * then unknown, and told as 0 (the count of all requests stays exact). */
-static uint64_t requests_before(const struct pairs *pairs, const struct mark *base, unsigned slot,
-                                uint64_t now)
+static uint64_t requests_before(const struct pairs *pairs, const struct mark_cells *cells, size_t base,
+                                unsigned slot, uint64_t now)
 {
     if (slot != 0)
-        return base->request[slot - 1];
+        return cells->request[slot - 1][base];
     return pairs->count < PAIRS_MAX ? 0 : now;
 }
 
 static void subtract_requests(struct metrics_snapshot *snapshot, const struct pairs *pairs,
-                              const struct mark *base)
+                              const struct mark_cells *cells, size_t base)
 {
     for (unsigned command = 0; command < METRICS_COMMAND_MAX; command++)
         for (unsigned result = 0; result < RESULT_COUNT; result++) {
             uint64_t *count = &snapshot->request[command][result];
             unsigned slot = pairs->slot[command][result];
-            *count = growth_of(*count, requests_before(pairs, base, slot, *count));
+            *count = growth_of(*count, requests_before(pairs, cells, base, slot, *count));
         }
 }
 
-static void add_differences(struct histogram *into, const struct mark *mark)
+static uint64_t latency_since(const struct marks *marks, unsigned bucket, uint64_t base)
+{
+    uint64_t count = 0;
+    for (uint64_t number = base + 1; number < marks->count; number++)
+        count += marks->cells.latency[bucket][place_of(marks, number)];
+    return count;
+}
+
+static void add_latency(struct histogram *into, const struct marks *marks, uint64_t base)
 {
     for (unsigned i = 0; i < HISTOGRAM_BUCKET_COUNT; i++) {
         uint64_t count = atomic_load_explicit(&into->bucket[i], memory_order_relaxed);
-        atomic_store_explicit(&into->bucket[i], count + mark->latency[i], memory_order_relaxed);
+        atomic_store_explicit(&into->bucket[i], count + latency_since(marks, i, base), memory_order_relaxed);
     }
     uint64_t sum = atomic_load_explicit(&into->sum, memory_order_relaxed);
-    atomic_store_explicit(&into->sum, sum + mark->latency_sum, memory_order_relaxed);
+    for (uint64_t number = base + 1; number < marks->count; number++)
+        sum += marks->cells.latency_sum[place_of(marks, number)];
+    atomic_store_explicit(&into->sum, sum, memory_order_relaxed);
 }
 
-void marks_growth(const struct marks *marks, const struct pairs *pairs, const struct mark *base,
+void marks_growth(const struct marks *marks, const struct pairs *pairs, uint64_t base,
                   struct reading *reading)
 {
-    subtract_values(&reading->snapshot, base);
-    subtract_requests(&reading->snapshot, pairs, base);
+    subtract_values(&reading->snapshot, &marks->cells, place_of(marks, base));
+    subtract_requests(&reading->snapshot, pairs, &marks->cells, place_of(marks, base));
     histogram_subtract(&reading->latency, &marks->latency);
-    for (uint64_t number = marks->count - 1; mark_at(marks, number) != base; number--)
-        add_differences(&reading->latency, mark_at(marks, number));
-}
-
-size_t marks_memory_size(const struct marks *marks)
-{
-    return marks->capacity * sizeof *marks->marks;
+    add_latency(&reading->latency, marks, base);
 }

@@ -1,6 +1,7 @@
 #include "metrics/metrics.h"
 
 #include "base/assert.h"
+#include "base/pages.h"
 #include "metrics/metrics_priv.h"
 
 #include <stdlib.h>
@@ -35,10 +36,8 @@ static void block_destroy(struct metrics_block *block)
     for (unsigned command = 0; command < METRICS_COMMAND_MAX; command++)
         for (unsigned result = 0; result < RESULT_COUNT; result++)
             free(atomic_load_explicit(&block->latency[command][result], memory_order_relaxed));
-    for (unsigned id = 0; id < DISTRIBUTION_COUNT; id++)
-        free(block->distribution[id]);
     sizes_destroy(block->owner, block);
-    free(block);
+    pages_give(block, sizeof *block);
 }
 
 void metrics_destroy(struct metrics *metrics)
@@ -66,16 +65,6 @@ static struct histogram *histogram_create(struct metrics *metrics)
     return histogram;
 }
 
-static bool distributions_create(struct metrics *metrics, struct metrics_block *block)
-{
-    for (unsigned id = 0; id < DISTRIBUTION_COUNT; id++) {
-        block->distribution[id] = histogram_create(metrics);
-        if (block->distribution[id] == NULL)
-            return false;
-    }
-    return true;
-}
-
 static bool list_append(struct metrics *metrics, struct metrics_block *block)
 {
     if (metrics->block_count == metrics->block_capacity) {
@@ -92,13 +81,12 @@ static bool list_append(struct metrics *metrics, struct metrics_block *block)
 
 struct metrics_block *metrics_block_create(struct metrics *metrics)
 {
-    struct metrics_block *block = aligned_alloc(_Alignof(struct metrics_block), sizeof *block);
+    struct metrics_block *block = pages_take(sizeof *block);
     if (block == NULL)
         return NULL;
-    memset(block, 0, sizeof *block);
     block->owner = metrics;
     block->turn_pair = METRICS_PAIR_COUNT;
-    bool made = distributions_create(metrics, block) && sizes_create(metrics, block);
+    bool made = sizes_create(metrics, block);
     lock_acquire(&metrics->blocks_lock);
     made = made && list_append(metrics, block);
     lock_release(&metrics->blocks_lock);
@@ -191,7 +179,7 @@ void metrics_distribution_read(struct metrics *metrics, enum distribution id, st
     memset(out, 0, sizeof *out);
     lock_acquire(&metrics->blocks_lock);
     for (unsigned i = 0; i < metrics->block_count; i++)
-        histogram_merge(out, metrics->blocks[i]->distribution[id]);
+        histogram_merge(out, &metrics->blocks[i]->distribution[id]);
     lock_release(&metrics->blocks_lock);
 }
 

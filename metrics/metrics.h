@@ -70,13 +70,14 @@ struct event_ring {
     _Alignas(64) _Atomic uint64_t tail; /* the consumer's */
 };
 
+/* In pages of its own: most of its cells are never used, and what is never touched takes no memory. */
 struct metrics_block {
     _Alignas(64) _Atomic uint64_t value[METRIC_COUNT];
     _Atomic uint64_t request[METRICS_COMMAND_MAX][RESULT_COUNT];
     _Atomic uint64_t band[METRICS_BAND_COUNT][BAND_METRIC_COUNT];
     /* Allocated at a pair's first use by the owner; released to readers by a release store. */
     struct histogram *_Atomic latency[METRICS_COMMAND_MAX][RESULT_COUNT];
-    struct histogram *distribution[DISTRIBUTION_COUNT];
+    struct histogram distribution[DISTRIBUTION_COUNT];
     struct event_ring events;
     /* Items by size, where it is tracked: sizes.c. */
     _Atomic uint32_t *sizes;      /* owned; NULL: it is not */
@@ -134,7 +135,7 @@ uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns);
 static inline void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value)
 {
     if (METRICS_ON)
-        histogram_add(block->distribution[id], value, 1);
+        histogram_add(&block->distribution[id], value, 1);
 }
 
 /* An item of `size` bytes in all is stored (+1) or removed (-1). Owner of the block only. */

@@ -9,9 +9,8 @@
  * waits for the maintainer as for a reader: outside the segment that it empties it may look at an item only
  * with its bucket locked. Thread-safety: each recycler belongs to one thread. */
 #include "base/assert.h"
+#include "base/pages.h"
 #include "store/write_priv.h"
-
-#include <stdlib.h>
 
 #define CELL_COUNT    4096u /* that a thread can keep track of */
 #define CELL_SIZE_MAX 4096u
@@ -49,7 +48,7 @@ struct recycler {
 
 struct recycler *recycler_create(void)
 {
-    struct recycler *recycler = calloc(1, sizeof *recycler);
+    struct recycler *recycler = pages_take(sizeof *recycler);
     if (recycler)
         recycler->fresh = 1;
     return recycler;
@@ -57,7 +56,7 @@ struct recycler *recycler_create(void)
 
 void recycler_destroy(struct recycler *recycler)
 {
-    free(recycler);
+    pages_give(recycler, sizeof *recycler);
 }
 
 static uint16_t bin_of(enum pool pool, bool expires, size_t size)
