@@ -71,9 +71,12 @@ static bool index_resize(struct store *store)
     return more;
 }
 
-/* Nothing is kept for bodies to come when memory is owed. */
-static void spares_settle(struct store *store)
+/* Nothing is kept for bodies to come when memory is owed, nor what a second's bodies could do without. */
+static void spares_settle(struct store *store, uint32_t now_s)
 {
+    if (now_s != store->spares_trim_s)
+        staging_trim_spares(store);
+    store->spares_trim_s = now_s;
     if (atomic_load_explicit(&store->held_size, memory_order_relaxed) >
         atomic_load_explicit(&store->limit_size, memory_order_relaxed))
         staging_free_spares(store);
@@ -93,9 +96,9 @@ static void segments_trim(struct store *store)
 static enum next_round maintain_round(struct store *store)
 {
     uint32_t now_s = clock_s();
-    spares_settle(store);
     flush_poll(store, now_s);
     lock_acquire(&store->maintain_lock);
+    spares_settle(store, now_s);
     segment_collect(store);
     bool more = expire_segments(store, now_s);
     more |= flush_sweep(store);

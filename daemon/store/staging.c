@@ -65,6 +65,8 @@ static struct store_staging *spare_take(struct store *store, size_t size)
     if (staging) {
         *link = staging->next;
         store->spare_size -= staging->charged;
+        if (store->spare_idle_size > store->spare_size)
+            store->spare_idle_size = store->spare_size;
     }
     spin_release(&store->spare_spin);
     if (staging && !quota_take(store, staging->charged)) {
@@ -92,18 +94,44 @@ static bool spare_keep(struct store_staging *staging)
     return keep;
 }
 
-void staging_free_spares(struct store *store)
+static void staging_free_list(struct store_staging *staging)
 {
-    spin_acquire(&store->spare_spin);
-    struct store_staging *staging = store->spare;
-    store->spare = NULL;
-    store->spare_size = 0;
-    spin_release(&store->spare_spin);
     while (staging) {
         struct store_staging *next = staging->next;
         staging_free(staging);
         staging = next;
     }
+}
+
+void staging_free_spares(struct store *store)
+{
+    spin_acquire(&store->spare_spin);
+    struct store_staging *spares = store->spare;
+    store->spare = NULL;
+    store->spare_size = store->spare_idle_size = 0;
+    spin_release(&store->spare_spin);
+    staging_free_list(spares);
+}
+
+/* Any of them will do: what they are charged is what counts. */
+void staging_trim_spares(struct store *store)
+{
+    struct store_staging *idle = NULL, *staging;
+    spin_acquire(&store->spare_spin);
+    for (struct store_staging **link = &store->spare; (staging = *link) != NULL;) {
+        if (staging->charged > store->spare_idle_size) {
+            link = &staging->next;
+            continue;
+        }
+        *link = staging->next;
+        store->spare_idle_size -= staging->charged;
+        store->spare_size -= staging->charged;
+        staging->next = idle;
+        idle = staging;
+    }
+    store->spare_idle_size = store->spare_size;
+    spin_release(&store->spare_spin);
+    staging_free_list(idle);
 }
 
 /* ---- one body ---- */

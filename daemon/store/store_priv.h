@@ -123,6 +123,7 @@ struct store {
     uint32_t sample_at;      /* next segment id to look at for compaction */
     bool expiry_missed;      /* some could not be freed yet */
     uint32_t expiry_scan_at; /* next segment id to look at for expiry */
+    uint32_t spares_trim_s;  /* when spare stagings were trimmed last */
     uint32_t expiry_scan_s;  /* when segments were last looked through for expiry */
     uint64_t settle_at;      /* next bucket to look at for overflow buckets that could lie lower */
     uint64_t sweep_seq, sweep_at, sweep_epoch;
@@ -136,7 +137,8 @@ struct store {
     /* Under spare_spin: stagings done with, kept for the next body. */
     struct spin spare_spin;
     struct store_staging *spare;
-    size_t spare_size; /* what they are charged */
+    size_t spare_size;      /* what they are charged */
+    size_t spare_idle_size; /* the least of that since staging_trim_spares: so much was never needed */
 
     /* The maintainer. */
     sem_t wake;
@@ -323,6 +325,8 @@ bool flush_sweep(struct store *store);
 
 /* ---- staging.c ---- */
 void staging_free_spares(struct store *store);
+/* Frees those that no body has needed since the last call. */
+void staging_trim_spares(struct store *store);
 
 /* ---- maintain.c ---- */
 void maintain_wake(struct store *store);

@@ -328,6 +328,46 @@ START_TEST(memory_of_a_body_done_with_serves_the_next_within_bounds)
 }
 END_TEST
 
+/* Stages so many bodies at a time, and is done with them. */
+static void stage_bodies(struct fixture *f, unsigned count)
+{
+    static char bytes[50000];
+    struct store_staging *staging[10];
+    for (unsigned i = 0; i < count; i++) {
+        staging[i] = store_staging_open(f->store, sizeof bytes);
+        ck_assert(stage_fill(staging[i], bytes, sizeof bytes));
+    }
+    for (unsigned i = 0; i < count; i++)
+        store_staging_close(staging[i]);
+}
+
+START_TEST(memory_kept_for_bodies_is_as_much_as_a_second_needed)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    struct store_usage usage;
+    store_maintain(f.store);
+    store_usage_read(f.store, &usage);
+    size_t least_size = usage.used_size;
+    stage_bodies(&f, 10);
+    clock_freeze_for_test(clock_s() + 1);
+    store_maintain(f.store);
+    store_usage_read(f.store, &usage);
+    ck_assert_uint_ge(usage.used_size, least_size + 500000); /* they were needed until just now */
+    stage_bodies(&f, 2);
+    stage_bodies(&f, 1);
+    clock_freeze_for_test(clock_s() + 1);
+    store_maintain(f.store);
+    store_usage_read(f.store, &usage);
+    ck_assert_uint_ge(usage.used_size, least_size + 100000);
+    ck_assert_uint_le(usage.used_size, least_size + 150000);
+    clock_freeze_for_test(clock_s() + 1);
+    store_maintain(f.store);
+    store_usage_read(f.store, &usage);
+    ck_assert_uint_eq(usage.used_size, least_size);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_staged_body_is_stored_and_its_charge_given_back)
 {
     struct fixture f = fixture_of_size(64 * MIB);
@@ -413,6 +453,7 @@ int main(void)
     tcase_add_test(tcase, pins_take_their_share_and_eviction_goes_on_behind_them);
     tcase_add_test(tcase, a_staged_body_is_stored_and_its_charge_given_back);
     tcase_add_test(tcase, memory_of_a_body_done_with_serves_the_next_within_bounds);
+    tcase_add_test(tcase, memory_kept_for_bodies_is_as_much_as_a_second_needed);
     tcase_add_test(tcase, half_sent_bodies_cost_little_and_full_ones_at_most_a_quarter);
     tcase_add_test(tcase, staged_bodies_take_their_memory_from_the_segments);
     suite_add_tcase(suite, tcase);
