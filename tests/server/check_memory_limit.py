@@ -1,6 +1,7 @@
 """The memory limit changed while serving: it holds, memory really comes back, and nothing is lost that fits."""
 from harness import MIB, SANITIZED, Server, eventually, main
 
+EMPTY = 7 * MIB       # what a server holds before the first item comes
 ALLOWANCE = 24 * MIB  # beyond -m, buffers of connections aside
 VALUE_SIZE = 1000
 BATCH = 1000
@@ -37,6 +38,15 @@ def limit(client, mib):
 def rss_falls_to(server, mib):
     if not SANITIZED:
         eventually(lambda: server.rss() <= mib * MIB + ALLOWANCE, f"RSS of {mib} MiB and the allowance")
+
+
+def test_an_empty_server_holds_little():
+    with Server("-m", "64", "-t", "2", weighed=True) as server:
+        with server.client() as client:
+            client.ask(b"version\r\n")
+            eventually(lambda: client.number(b"uptime") >= 3, "its clock and its history have run")
+        print(f"     {server.rss() / MIB:.1f} MiB (goal {EMPTY / MIB:.0f})")
+        assert SANITIZED or server.rss() <= EMPTY, server.rss()
 
 
 def test_a_lowered_limit_gives_memory_back_and_keeps_all_that_fits():

@@ -14,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "lib"), os.path.join(HERE, "..", "policy")]
 import servers  # noqa: E402
+import split  # noqa: E402
 import stream  # noqa: E402
 
 ITEMS = 1_000_000
@@ -21,6 +22,7 @@ KEY_SIZE = 11
 EXPIRY_S = 86400
 # 57 with an expiry and 61 without are the worst there can be: seven bytes to the next multiple of eight.
 PAYLOADS = (55, 57, 61, 100, 260, 1000)
+SPLIT_LIMIT, SPLIT_PAYLOADS = 64, (100, 1536)  # MiB, bytes
 MIB = 1 << 20
 SETTLE_S = 1.5
 CHUNK = 1 << 18
@@ -94,6 +96,19 @@ def capacity(arguments, start, drawn):
         return item_count(server) / (settled_memory(server) / MIB)
 
 
+def fill(arguments, server, payload):
+    """Twice as much as fits, without expiry."""
+    store(arguments, server, 2 * SPLIT_LIMIT * MIB // payload, payload - KEY_SIZE, 0)
+    settled_memory(server)
+
+
+def where(arguments):
+    """What the memory of a full server is used for."""
+    return ["", f"Where it is after `-m {SPLIT_LIMIT} -t 2` was filled twice over, without expiry, in MiB:", "",
+            *split.table(lambda admin: servers.vitrine(arguments.vitrine, "-m", str(SPLIT_LIMIT), "-t", "2", admin=admin),
+                         lambda server, payload: fill(arguments, server, payload), SPLIT_PAYLOADS)]
+
+
 def report(arguments, starts):
     lines = ["# Density", "",
              f"`make bench-density`: RSS growth of a fresh server (`-t 1 -m 2048`) while {ITEMS:,} items of {KEY_SIZE}-byte keys are",
@@ -114,7 +129,7 @@ def report(arguments, starts):
         ours, theirs = (capacity(arguments, start, drawn) for start in starts)
         lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | **{ours / theirs:.2f}** |")
         print(lines[-1], file=sys.stderr, flush=True)
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *where(arguments), ""])
 
 
 def main():
