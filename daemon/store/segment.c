@@ -6,7 +6,9 @@
 
 #define SEGMENT_SHIFT_MIN 13u         /* 8 KiB */
 #define HUGE_PAGES_FROM   (32u << 20) /* below, a huge page would be too large a part of the whole */
-#define PREPARE_COUNT     4u          /* segments brought in a round */
+#define HUGE_BLOCK_MIN    (2u << 20)
+#define HUGE_BLOCK_SHARE  256u /* of the memory: so many steps are few calls, and lose little at the end */
+#define PREPARE_COUNT     4u   /* segments brought in a round */
 #define RESERVE_SHARE     100u
 #define SERIALS_APART     (1u << 30)
 #define RESERVE_COUNT_MIN 4u
@@ -119,6 +121,29 @@ static unsigned shift_for(size_t memory_size)
     return shift;
 }
 
+static size_t huge_block_for(size_t memory_size)
+{
+    size_t size = HUGE_BLOCK_MIN;
+    while (size * 2 * HUGE_BLOCK_SHARE <= memory_size)
+        size *= 2;
+    return memory_size >= HUGE_PAGES_FROM ? size : 0;
+}
+
+/* Asks for huge pages for the block of addresses that a fresh segment is the first to reach, unless less
+ * memory is left than would fill it: the kernel gives it whole. With STORE_SEGMENTS held. */
+static void huge_advise(const struct store *store, uint32_t id)
+{
+    size_t block = store->huge_block_size;
+    uint64_t held = atomic_load_explicit(&store->held_size, memory_order_relaxed);
+    uint64_t limit = atomic_load_explicit(&store->limit_size, memory_order_relaxed);
+    if (block == 0 || held + block > limit)
+        return;
+    char *at = segment_data(store, id), *end = segment_data(store, store->segment_count_max);
+    char *begin = at + (-(uintptr_t)at & (block - 1));
+    if (begin < at + segment_size(store) && begin + block <= end)
+        madvise(begin, block, MADV_HUGEPAGE);
+}
+
 bool segment_open_all(struct store *store, size_t memory_size, size_t memory_size_max)
 {
     store->segment_shift = shift_for(memory_size);
@@ -133,8 +158,9 @@ bool segment_open_all(struct store *store, size_t memory_size, size_t memory_siz
     store->segments = headers == MAP_FAILED ? NULL : headers;
     if (!store->segment_base || !store->segments)
         return false;
-    if (memory_size >= HUGE_PAGES_FROM)
-        madvise(base, size, MADV_HUGEPAGE);
+    store->huge_block_size = huge_block_for(memory_size);
+    if (store->huge_block_size)
+        madvise(base, -(uintptr_t)base & (store->huge_block_size - 1), MADV_HUGEPAGE);
     list_init(&store->free);
     list_init(&store->retired);
     list_init(&store->claimed);
@@ -178,6 +204,7 @@ static uint32_t segment_grow(struct store *store, bool reclaiming)
         id = used;
         /* Release: whoever sees the count may look at the header. Partner: acquire in segment scans. */
         atomic_store_explicit(&store->segment_count, used + 1, memory_order_release);
+        huge_advise(store, id);
     } else {
         list_remove(store, &store->retired, id);
     }

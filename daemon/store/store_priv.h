@@ -81,6 +81,7 @@ struct store {
     struct segment_list free, retired, claimed, limbo, fifo[POOL_COUNT];
     _Atomic uint32_t segment_count; /* ids ever used */
     uint32_t segment_count_max;
+    size_t huge_block_size;                    /* huge pages are asked for in such steps; 0: not at all */
     uint32_t segment_serial;                   /* of the segment taken last */
     _Atomic uint32_t young_serial[POOL_COUNT]; /* from it on segments are far from being evicted */
 

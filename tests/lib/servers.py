@@ -63,15 +63,17 @@ def without_huge_pages():
 
 def rss_beside_store(pid):
     """What a Vitrine holds outside the store's address space, whose pages the maintainer readies when it sees fit. The
-    store reserves that space at once: it is the one mapping of a GiB and more. Pages of files are left out: code is the
-    page cache's, and is dropped and mapped again whatever clients do."""
-    total = size = 0
+    store reserves that space at once: it is the one mapping of a GiB and more, and the parts for which it asks for huge
+    pages. Pages of files are left out: code is the page cache's, and is dropped and mapped again whatever clients do."""
+    total = size = held = 0
     with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as file:
         for line in file:
             if line.startswith("Size:"):
                 size = int(line.split()[1])
-            elif line.startswith("Anonymous:") and size < 1 << 20:
-                total += int(line.split()[1])
+            elif line.startswith("Anonymous:"):
+                held = int(line.split()[1])
+            elif line.startswith("VmFlags:") and size < 1 << 20 and "hg" not in line.split():
+                total += held
     return total << 10
 
 

@@ -55,6 +55,55 @@ static struct store_usage usage_of(struct fixture *f)
     return usage;
 }
 
+/* Address space for which huge pages are asked. */
+static size_t huge_size(void)
+{
+    char line[512];
+    size_t size = 0, sum = 0;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, "Size:", 5) == 0)
+            size = strtoul(line + 5, NULL, 10) << 10;
+        else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg"))
+            sum += size;
+    }
+    fclose(file);
+    return sum;
+}
+
+START_TEST(huge_pages_are_asked_for_as_far_as_memory_fills_them)
+{
+    size_t before = huge_size();
+    struct fixture f = fixture_of_size(64 * MIB);
+    set_range(&f, 0, 20000);
+    fixture_maintain(&f, 10);
+    size_t first = huge_size() - before;
+    ck_assert_uint_ge(first, 16 * MIB);
+    ck_assert_uint_le(first, 32 * MIB);
+    set_range(&f, 20000, 80000);
+    fixture_maintain(&f, 10);
+    size_t full = huge_size() - before;
+    ck_assert_uint_ge(full, 56 * MIB);
+    ck_assert_uint_lt(full, 64 * MIB);
+    ck_assert(store_memory_limit_set(f.store, 128 * MIB));
+    set_range(&f, 80000, 180000);
+    fixture_maintain(&f, 10);
+    ck_assert_uint_ge(huge_size() - before, 112 * MIB);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(small_memory_asks_for_no_huge_pages)
+{
+    size_t before = huge_size();
+    struct fixture f = fixture_of_size(16 * MIB);
+    set_range(&f, 0, 20000);
+    ck_assert_uint_eq(huge_size(), before);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(lowering_the_limit_loses_nothing_that_fits_below_it)
 {
     struct fixture f = fixture_of_size(64 * MIB);
@@ -146,6 +195,8 @@ int main(void)
     Suite *suite = suite_create("store limit");
     TCase *tcase = tcase_create("limit");
     tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, huge_pages_are_asked_for_as_far_as_memory_fills_them);
+    tcase_add_test(tcase, small_memory_asks_for_no_huge_pages);
     tcase_add_test(tcase, lowering_the_limit_loses_nothing_that_fits_below_it);
     tcase_add_test(tcase, lowering_the_limit_below_what_is_alive_evicts_until_it_holds);
     tcase_add_test(tcase, a_raised_limit_is_used_at_once_and_up_to_the_stated_maximum);

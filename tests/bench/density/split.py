@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "lib"))
 import servers  # noqa: E402
 
 KIB = 1 << 10
-STORE_MAPPING = 1 << 30  # bytes and more: the store's address space, in which its parts lie side by side
+STORE_MAPPING = 1 << 30  # bytes and more: the store's address space, as are its parts with huge pages
 GHOST = 64 / 27          # bytes: one of the small pool and its share of a line
 ROWS = (("payload", "keys and values"), ("headers", "headers and alignment"), ("index", "index"), ("ghosts", "ghosts"),
         ("dead", "in segments, dead or not written yet"), ("free", "free segments and what `-m` has left"), ("limit", "**`-m`**"),
@@ -23,17 +23,19 @@ ROWS = (("payload", "keys and values"), ("headers", "headers and alignment"), ("
 
 
 def mappings(pid):
-    """(size, rss, anonymous, name) of each, in bytes."""
+    """(size, rss, anonymous, name, flags) of each, in bytes."""
     found = []
     with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as file:
         for line in file:
             head = re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ *(.*)$", line)
             if head:
-                found.append([int(head[2], 16) - int(head[1], 16), 0, 0, head[3]])
+                found.append([int(head[2], 16) - int(head[1], 16), 0, 0, head[3], ""])
             elif line.startswith("Rss:"):
                 found[-1][1] = int(line.split()[1]) * KIB
             elif line.startswith("Anonymous:"):
                 found[-1][2] = int(line.split()[1]) * KIB
+            elif line.startswith("VmFlags:"):
+                found[-1][4] = line.split()[1:]
     return found
 
 
@@ -48,7 +50,7 @@ def split(pid, admin, payload):
     memory, count = memory_of(admin)
     maps = mappings(pid)
     files = [m for m in maps if m[3].startswith("/") or m[3] == "[vdso]"]
-    store = sum(m[1] for m in maps if m[0] >= STORE_MAPPING)
+    store = sum(m[1] for m in maps if m[0] >= STORE_MAPPING or "hg" in m[4])
     rss = sum(m[1] for m in maps)
     part = {"payload": count * payload, "headers": memory["items_bytes"] - count * payload, "ghosts": round(count * GHOST),
             "dead": memory["segments_bytes"] - memory["items_bytes"], "limit": memory["limit_bytes"], "rss": rss,

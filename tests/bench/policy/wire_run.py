@@ -25,7 +25,7 @@ import stream  # noqa: E402
 MIB = 1 << 20
 RSS_SLACK = 0.01     # equal means: not above, and no more than this below
 RSS_FAR = 0.9        # further below says nothing
-RSS_ABOVE_M = 9      # MiB; where the search for -m starts
+RSS_ABOVE_M = 4      # MiB; where the search for -m starts
 SEARCH_STEPS = 4
 MARKS = ("<!-- by wire: begin, written by make policy-wire -->", "<!-- by wire: end -->")
 
