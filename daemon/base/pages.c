@@ -1,10 +1,10 @@
 #include "base/pages.h"
 
-#include <link.h>
+#include <inttypes.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 void *pages_take(size_t size)
 {
@@ -20,59 +20,54 @@ void pages_give(void *pages, size_t size)
 
 /* ---- code ---- */
 
-#define RANGES_MAX 8u /* of an object; linkers make two or three */
+#define MAPPINGS_MAX 256u /* two or three an object */
 
-struct range {
+struct mapping {
     uintptr_t begin, end;
 };
 
-/* Whether the loader has written to segments that are not writable now: an object that was not compiled to
- * lie anywhere. */
-static bool has_changed_text(const struct dl_phdr_info *object)
+/* A mapping's first line in smaps. False: it is not of a file, or may be written to. */
+static bool is_constant(const char *line, struct mapping *mapping)
 {
-    const ElfW(Dyn) *dynamic = NULL;
-    for (unsigned i = 0; i < object->dlpi_phnum; i++)
-        if (object->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            dynamic = (const ElfW(Dyn) *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
-    for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++)
-        if (dynamic->d_tag == DT_TEXTREL ||
-            (dynamic->d_tag == DT_FLAGS && (dynamic->d_un.d_val & DF_TEXTREL)))
-            return true;
-    return false;
+    char rights[5];
+    unsigned long file;
+    int found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %lu", &mapping->begin, &mapping->end,
+                       rights, &file);
+    return found == 4 && rights[1] == '-' && rights[3] == 'p' && file != 0;
 }
 
-static struct range range_of(const struct dl_phdr_info *object, const ElfW(Phdr) * segment)
+/* Where the process has pages of its own in a mapping, they are not as in the file: the loader wrote to them
+ * before they became read-only (RELRO), or a debugger set a breakpoint. Dropped, they would be lost, so such
+ * mappings are left out. In the others every page is the page cache's. */
+static unsigned mappings_find(struct mapping *mappings)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
-    uintptr_t begin = object->dlpi_addr + segment->p_vaddr, end = begin + segment->p_memsz;
-    return (struct range){begin & ~page, (end + page) & ~page};
-}
-
-/* Pages that may be written, or were before they became read-only (RELRO), are this process's own: dropped,
- * they would come back as they are in the file. They all lie in segments with PF_W. Those without it are as
- * in the file, whatever happened. The headers that say so lie in one of those: all are read before any is
- * dropped. */
-static int object_forget(struct dl_phdr_info *object, size_t size, void *sum)
-{
-    (void)size;
-    struct range ranges[RANGES_MAX];
+    char line[512];
     unsigned count = 0;
-    if (has_changed_text(object))
+    bool constant = false;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    if (!file)
         return 0;
-    for (unsigned i = 0; i < object->dlpi_phnum && count < RANGES_MAX; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
-            ranges[count++] = range_of(object, segment);
+    while (count < MAPPINGS_MAX && fgets(line, sizeof line, file)) {
+        unsigned long own_kib;
+        if (strchr("0123456789abcdef", line[0]))
+            constant = is_constant(line, &mappings[count]);
+        else if (constant && sscanf(line, "Anonymous: %lu", &own_kib) == 1 && own_kib == 0)
+            count++;
     }
-    for (unsigned i = 0; i < count; i++)
-        if (madvise((void *)ranges[i].begin, ranges[i].end - ranges[i].begin, MADV_DONTNEED) == 0)
-            *(size_t *)sum += ranges[i].end - ranges[i].begin;
-    return 0;
+    fclose(file);
+    return count;
 }
 
+/* All are found before the first is dropped: finding them needs code. */
 size_t pages_forget_code(void)
 {
+    struct mapping mappings[MAPPINGS_MAX];
+    unsigned count = mappings_find(mappings);
     size_t sum = 0;
-    dl_iterate_phdr(object_forget, &sum);
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = mappings[i].end - mappings[i].begin;
+        if (madvise((void *)mappings[i].begin, size, MADV_DONTNEED) == 0)
+            sum += size;
+    }
     return sum;
 }

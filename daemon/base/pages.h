@@ -12,7 +12,7 @@ void pages_give(void *pages, size_t size); /* NULL is fine */
 
 /* Drops the program's and its libraries' code and constants from this process: most of them were touched only
  * while it started. What is needed again comes back from the page cache, some neighbours with it. Returns how
- * many bytes of addresses it went over. */
+ * many bytes of addresses it went over; 0 where there is no /proc. */
 size_t pages_forget_code(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PAGE_SIZE 4096u
@@ -117,6 +118,19 @@ START_TEST(what_was_written_stays)
 }
 END_TEST
 
+/* As a debugger does, or a loader. */
+START_TEST(a_constant_that_was_changed_stays_changed)
+{
+    uintptr_t page = ((uintptr_t)&constants[ROW_COUNT / 2] + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1);
+    volatile uint64_t *changed = (volatile uint64_t *)page;
+    ck_assert_int_eq(mprotect((void *)page, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+    *changed = 42;
+    ck_assert_int_eq(mprotect((void *)page, PAGE_SIZE, PROT_READ), 0);
+    pages_forget_code();
+    ck_assert_uint_eq(*changed, 42);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base/pages");
@@ -126,6 +140,7 @@ int main(void)
     tcase_add_test(tcase, more_than_there_is_is_refused);
     tcase_add_test(tcase, constants_leave_memory_and_come_back_as_they_were);
     tcase_add_test(tcase, what_was_written_stays);
+    tcase_add_test(tcase, a_constant_that_was_changed_stays_changed);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
