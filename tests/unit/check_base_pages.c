@@ -71,8 +71,12 @@ START_TEST(pages_are_zeroes_in_memory_once_they_are_written)
     close(look.file);
     ck_assert_uint_ge(present, 1);
     ck_assert_uint_lt(present, 64);
+    ck_assert_uint_eq(pages[5 * PAGE_SIZE], 1);
+    pages[5 * PAGE_SIZE] = 0;
+    size_t others = 0;
     for (size_t i = 0; i < size; i++)
-        ck_assert_uint_eq(pages[i], i == 5 * PAGE_SIZE);
+        others += pages[i] != 0;
+    ck_assert_uint_eq(others, 0);
     pages_give(pages, size);
 }
 END_TEST
@@ -109,8 +113,10 @@ START_TEST(what_was_written_stays)
     for (size_t i = 0; i < ROW_COUNT; i++)
         variables[i] = i * 3;
     pages_forget_code();
+    size_t lost = 0;
     for (size_t i = 0; i < ROW_COUNT; i++)
-        ck_assert_uint_eq(variables[i], i * 3);
+        lost += variables[i] != i * 3;
+    ck_assert_uint_eq(lost, 0);
     ck_assert_str_eq(heap, "on the heap");
     ck_assert_uint_eq(stack, 7);
     ck_assert_str_eq(((const char *const volatile *)addresses)[5], "loader");
