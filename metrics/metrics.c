@@ -129,7 +129,7 @@ void metrics_turn_note(struct metrics_block *block, unsigned pair)
 
 uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns)
 {
-    uint64_t sum = 0;
+    uint64_t sum = block->turn_requests;
     for (uint32_t i = 0; i < block->turn_touched_count; i++) {
         unsigned pair = block->turn_touched[i];
         uint64_t now = pair_count(block, pair), count = now - block->turn_start[pair];
@@ -137,9 +137,9 @@ uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns)
         if (histogram != NULL)
             histogram_add(histogram, ns, count);
         block->turn_start[pair] = now;
-        sum += count;
     }
     block->turn_touched_count = 0;
+    block->turn_requests = 0;
     block->turn_pair = METRICS_PAIR_COUNT;
     return sum;
 }

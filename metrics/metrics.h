@@ -86,6 +86,7 @@ struct metrics_block {
     /* The owner's alone: the requests of this turn of the event loop, whose latency is still open. A pair is
      * a command and a result, as one number. */
     uint32_t turn_pair;          /* the last one; METRICS_PAIR_COUNT: none yet in this turn */
+    uint64_t turn_requests;      /* so far */
     uint32_t turn_touched_count; /* pairs that occurred in this turn */
     uint16_t turn_touched[METRICS_PAIR_COUNT];
     uint64_t turn_start[METRICS_PAIR_COUNT]; /* what `request` was when the turn began */
@@ -117,14 +118,23 @@ static inline void metrics_requests(struct metrics_block *block, unsigned comman
                                     uint64_t count)
 {
     unsigned pair = command * RESULT_COUNT + result;
-    if (METRICS_ON && block->turn_pair != pair)
+    if (!METRICS_ON)
+        return;
+    if (block->turn_pair != pair)
         metrics_turn_note(block, pair);
+    block->turn_requests += count;
     metrics_bump(&block->request[command][result], count);
 }
 
 static inline void metrics_request(struct metrics_block *block, unsigned command, enum result result)
 {
     metrics_requests(block, command, result, 1);
+}
+
+/* How many requests this turn has had so far. Owner of the block only. */
+static inline uint64_t metrics_turn_requests(const struct metrics_block *block)
+{
+    return block->turn_requests;
 }
 
 /* The turn's requests took `ns` from the arrival of their bytes to their replies' being written. Returns how

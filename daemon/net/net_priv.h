@@ -20,13 +20,26 @@
 #include <sys/socket.h>
 
 /* A connection's memory: at most one block of each, 64 KiB together; none of them while it is idle. */
-#define INPUT_SIZE  (16u << 10)
-#define OUTPUT_SIZE (48u << 10)
+#define INPUT_SIZE       (16u << 10)
+#define OUTPUT_SIZE      (48u << 10)
+#define OUTPUT_DATA_SIZE (OUTPUT_SIZE - sizeof(struct output))
 
 struct output_block {
     struct output output;
-    char data[OUTPUT_SIZE - sizeof(struct output)];
+    char data[OUTPUT_DATA_SIZE];
 };
+
+/* An empty output over memory of OUTPUT_DATA_SIZE. */
+static inline struct output output_over(char *data)
+{
+    return (struct output){.data = data, .capacity = OUTPUT_DATA_SIZE};
+}
+
+/* Connections that take their turn together, and the worker's memory for it: whoever is last of them finds a
+ * whole block of each kind. */
+#define GROUP_MAX         PROTOCOL_PREFETCH_MAX
+#define GROUP_INPUT_SIZE  (2 * INPUT_SIZE)
+#define GROUP_OUTPUT_SIZE (2 * OUTPUT_DATA_SIZE)
 
 /* memcached's names for what a connection does. */
 enum connection_state {
@@ -55,9 +68,17 @@ struct connection_seen {
     _Atomic uint32_t fd, worker, listener, state, opened_s, active_s, pending_size, memory_size;
 };
 
+/* A worker's count, for others to see. Relaxed load: its own; release store; partner: as above. */
+static inline void show_more(_Atomic uint64_t *cell, uint64_t value)
+{
+    uint64_t before = atomic_load_explicit(cell, memory_order_relaxed);
+    atomic_store_explicit(cell, before + value, memory_order_release);
+}
+
 struct input {
-    char *data; /* a block of the pool; the worker's while a turn borrows it; NULL: none */
+    char *data; /* a block of the pool, or of the worker's memory while a turn borrows it; NULL: none */
     uint32_t begin, end;
+    bool borrowed;
 };
 
 struct connection {
@@ -74,6 +95,7 @@ struct connection {
     enum protocol_next after;  /* what follows once the pending reply is out */
     bool peer_gone;            /* nothing is left to say goodbye to */
     bool yielded;              /* on the worker's list of those to come back to */
+    bool grouped;              /* in the worker's group of those that wait for their turn */
     uint64_t pass;             /* of the worker, in which it was served last */
     uint32_t slot;             /* in the table */
     struct connection *posted; /* next in the mailbox */
@@ -90,6 +112,20 @@ struct table {
     uint64_t next_id;      /* the main thread's */
 };
 
+enum received { RECEIVED_SOME, RECEIVED_NOTHING, RECEIVED_END };
+
+/* Connections that take their turn together: see turn.c. */
+struct member {
+    struct connection *connection;
+    enum received received;
+    struct output output; /* over a part of the worker's replies; empty between turns */
+};
+struct group {
+    unsigned count;
+    struct member members[GROUP_MAX];
+    struct protocol_input inputs[GROUP_MAX];
+};
+
 struct worker {
     _Alignas(64) struct net *net;
     unsigned index;
@@ -99,9 +135,12 @@ struct worker {
     struct store_thread *store;
     struct protocol_thread *protocol;
     struct pool input_pool, output_pool;
-    char *input;                 /* one block, borrowed by each turn whose connection holds none */
-    struct output_block *output; /* likewise; always empty between turns */
-    struct udp *udp;             /* owned; NULL where there is no -U */
+    char *input;       /* GROUP_INPUT_SIZE, borrowed by each turn whose connection holds no block */
+    char *replies;     /* GROUP_OUTPUT_SIZE, likewise */
+    size_t input_used; /* of `input`, while a group is received */
+    struct group group;
+    struct output output; /* of a turn alone, over the begin of `replies`; empty between turns */
+    struct udp *udp;      /* owned; NULL where there is no -U */
     struct connection_list all, again;
     struct handshakes handshakes;
     char *gather; /* of ssl_wbuf_size: where pieces of a reply become one TLS record; NULL without TLS */
@@ -189,18 +228,44 @@ bool worker_give_order(struct worker *worker, uint64_t id, uint32_t slot,
 void worker_give_idle_check(struct worker *worker);
 /* Before the first turn of a pass. */
 void worker_awaken(struct worker *worker);
-/* Records the turn's latency; its requests count for `connection` too, unless NULL: it is about to close. */
-void worker_turn_end(struct worker *worker, struct connection *connection);
+/* Records the turn's latency. */
+void worker_turn_end(struct worker *worker);
 
 /* connection.c */
 bool connection_open(struct connection *connection);
 void connection_close(struct connection *connection);
+/* Closes it, unless a reply is under way: then the turn that ends the reply does. */
+void connection_stop(struct connection *connection);
+
+/* turn.c */
 /* Serves a connection that yielded. */
 void connection_again(struct connection *connection);
 /* Runs the session of one that waits: there is something for its client. */
 void connection_wake(struct connection *connection);
-/* Closes it, unless a reply is under way: then the turn that ends the reply does. */
-void connection_stop(struct connection *connection);
+/* Waits for EV_READ, EV_WRITE or, for a pause, EV_TIMEOUT. False: it cannot. */
+bool connection_watch(struct connection *connection, short what);
+void connection_set_yielded(struct connection *connection, bool yielded);
+/* Is a reply under way, of which some bytes may already be out? */
+bool connection_in_reply(const struct connection *connection);
+/* Serves the connections that became readable, together. */
+void group_serve(struct worker *worker);
+/* A connection that closes, or takes a turn of another kind, does not wait any longer; nothing if it did not.
+ */
+void group_leave(struct connection *connection);
+
+/* transfer.c */
+/* Receives once, to where the protocol wants it. */
+enum received input_receive(struct connection *connection);
+/* After a turn: what is left in the worker's memory goes to a block of the connection's own, and one that is
+ * empty goes back. False: there is none. */
+bool input_settle(struct connection *connection);
+/* Sends what the socket takes, and forgets it. */
+enum sent { SENT_ALL, SENT_PART, SENT_BROKEN };
+enum sent output_send(struct connection *connection, struct output *output);
+/* The rest of a reply goes to a block of the connection's own. False: there is none, and nothing has
+ * happened. */
+bool output_keep(struct connection *connection, struct output *output);
+void output_drop(struct connection *connection); /* that block */
 
 /* udp.c */
 bool udp_open(struct worker *worker);

@@ -157,7 +157,7 @@ static bool serve_one(struct udp *udp, int fd)
         serve(udp, fd, &sender, (size_t)got);
     else
         metrics_add(worker->block, METRIC_udp_dropped, 1);
-    worker_turn_end(worker, NULL);
+    worker_turn_end(worker);
     return true;
 }
 

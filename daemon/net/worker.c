@@ -148,21 +148,14 @@ void worker_awaken(struct worker *worker)
     worker->awake_ns = worker->turn_begin_ns = clock_ns();
 }
 
-void worker_turn_end(struct worker *worker, struct connection *connection)
+void worker_turn_end(struct worker *worker)
 {
     if (!METRICS_ON)
         return;
     uint64_t now = clock_ns();
     uint64_t requests = metrics_turn_end(worker->block, now - worker->turn_begin_ns);
     worker->turn_begin_ns = now;
-    if (requests == 0)
-        return;
     metrics_bump(&worker->requests, requests);
-    if (!connection)
-        return;
-    /* Release; partner: the acquire loads of table.c (see struct connection_seen). */
-    uint64_t before = atomic_load_explicit(&connection->seen.requests, memory_order_relaxed);
-    atomic_store_explicit(&connection->seen.requests, before + requests, memory_order_release);
 }
 
 static void fall_asleep(struct worker *worker)
@@ -193,6 +186,7 @@ static void pass(struct worker *worker)
     worker->pass++;
     int flags = EVLOOP_ONCE | (TAILQ_EMPTY(&worker->again) ? 0 : EVLOOP_NONBLOCK);
     event_base_loop(worker->base, flags);
+    group_serve(worker);
     serve_again(worker);
     fall_asleep(worker);
 }
@@ -258,9 +252,12 @@ static bool set_up(struct worker *worker)
     event_config_free(config);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     worker->block = metrics_block_create(worker->net->metrics);
-    worker->input = pool_take(&worker->input_pool);
-    worker->output = pool_take(&worker->output_pool);
-    return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->output &&
+    worker->input = malloc(GROUP_INPUT_SIZE);
+    worker->replies = malloc(GROUP_OUTPUT_SIZE);
+    worker->output = output_over(worker->replies);
+    for (unsigned i = 0; i < GROUP_MAX; i++)
+        worker->group.members[i].output = worker->output;
+    return worker->base && worker->wake_fd >= 0 && worker->block && worker->input && worker->replies &&
            set_up_tls(worker) && udp_open(worker);
 }
 
@@ -283,8 +280,6 @@ bool worker_start(struct worker *worker)
     pool_init(&worker->output_pool, OUTPUT_SIZE);
     if (!set_up(worker))
         return false;
-    worker->output->output =
-        (struct output){.data = worker->output->data, .capacity = sizeof worker->output->data};
     event_assign(&worker->wake_event, worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_mail, worker);
     event_add(&worker->wake_event, NULL);
     return launch(worker);
@@ -299,8 +294,8 @@ void worker_join(struct worker *worker)
     free(worker->gather);
     event_base_free(worker->base);
     close(worker->wake_fd);
-    pool_give(&worker->input_pool, worker->input);
-    pool_give(&worker->output_pool, worker->output);
+    free(worker->input);
+    free(worker->replies);
     pool_fini(&worker->input_pool);
     pool_fini(&worker->output_pool);
     lock_fini(&worker->mailbox);

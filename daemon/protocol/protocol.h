@@ -137,14 +137,21 @@ enum protocol_next {
 struct protocol_input {
     char *data; /* borrowed for the call; a password in it is overwritten */
     size_t size;
-    size_t capacity; /* of the buffer it is received into */
-    size_t consumed; /* set: how much of it is done with */
+    size_t capacity;               /* of the buffer it is received into */
+    size_t consumed;               /* set: how much of it is done with */
+    const struct store_key *ahead; /* the first key, where protocol_prefetch has seen one; else NULL */
 };
 
 /* Runs the session over the input. Never consumes half a reply: an error reply or a stored item belongs
  * wholly to consumed bytes. */
 enum protocol_next protocol_run(struct protocol_thread *thread, struct session *session,
                                 struct protocol_input *input, struct output *output);
+
+/* Before several sessions are run: brings the items that their inputs ask for first into the cache, all at
+ * once, so that the waits for memory overlap. Up to PROTOCOL_PREFETCH_MAX inputs; what is noted in them holds
+ * until the next call. It is a hint, whatever the inputs hold. */
+#define PROTOCOL_PREFETCH_MAX 8u
+void protocol_prefetch(struct protocol_thread *thread, struct protocol_input *inputs, unsigned count);
 
 /* A datagram holds a request, or several, as a whole; its reply may be lost, and must not be large. */
 #define PROTOCOL_DATAGRAM_SIZE_MAX  (64u << 10)

@@ -188,6 +188,7 @@ struct protocol_thread {
     uint32_t observed;                   /* see OBSERVE_PREFIXES */
     struct output *output;               /* of this run */
     const struct session_client *client; /* likewise */
+    struct store_key ahead[PROTOCOL_PREFETCH_MAX]; /* of protocol_prefetch */
     struct batch batch;
     struct outcome outcome;
 };

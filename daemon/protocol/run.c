@@ -160,6 +160,21 @@ static enum step batch_fill(struct run *run)
     return status == PARSE_CLOSE ? STEP_CLOSE : STEP_READ;
 }
 
+/* One key is not worth fetching ahead of its own lookup, but may have been fetched with those of other
+ * sessions. */
+static void batch_fetch(struct run *run, struct batch *batch)
+{
+    const struct store_key *ahead = run->ahead;
+    struct store_key *key = batch->keys;
+    if (batch->key_count == 1 && ahead && ahead->data == key->data && ahead->size == key->size) {
+        *key = *ahead;
+        return;
+    }
+    store_hash_keys(run->thread->protocol->store, batch->keys, batch->key_count);
+    if (batch->key_count > 1)
+        store_prefetch(run->thread->store, batch->keys, batch->key_count);
+}
+
 static enum step run_batch(struct run *run)
 {
     if (run->at == run->end)
@@ -169,9 +184,7 @@ static enum step run_batch(struct run *run)
     enum step step = batch_fill(run);
     struct batch *batch = &run->thread->batch;
     if (step == STEP_ON && batch->key_count > 0)
-        store_hash_keys(run->thread->protocol->store, batch->keys, batch->key_count);
-    if (step == STEP_ON && batch->key_count > 1)
-        store_prefetch(run->thread->store, batch->keys, batch->key_count);
+        batch_fetch(run, batch);
     for (unsigned i = 0; step == STEP_ON && i < batch->request_count; i++) {
         step = run_request(run, &batch->requests[i]);
         if (run->session->state != SESSION_IDLE)
@@ -283,6 +296,7 @@ enum protocol_next protocol_run(struct protocol_thread *thread, struct session *
                       .at = input->data,
                       .end = input->data + input->size,
                       .capacity = input->capacity,
+                      .ahead = input->ahead,
                       .requests_max = settings_u64(thread->protocol->settings, requests_per_event)};
     if (session->speaks == SPEECH_UNKNOWN && input->size > 0)
         session->speaks = speech_sniff(thread->protocol, input->data[0]);

@@ -24,6 +24,7 @@ struct run {
     const char *at, *end; /* the input not done with yet */
     size_t capacity;
     uint64_t requests_max;
+    const struct store_key *ahead; /* of the input */
 };
 
 /* Commands whose hits have values to send. */

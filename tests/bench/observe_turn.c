@@ -105,7 +105,7 @@ static void count_turn(struct server *server)
 
 static void run_turn(struct server *server, const char *text, size_t size)
 {
-    struct protocol_input input = {(char *)text, size, INPUT_SIZE, 0};
+    struct protocol_input input = {.data = (char *)text, .size = size, .capacity = INPUT_SIZE};
     protocol_run(server->thread, &server->session, &input, &server->output);
     if (input.consumed != size || server->output.size == 0)
         die("a turn was not run to its end");

@@ -104,7 +104,8 @@ static inline enum protocol_next server_run_once(struct server *server)
 {
     char *exact = malloc(server->input_size > 0 ? server->input_size : 1);
     memcpy(exact, server->input, server->input_size);
-    struct protocol_input input = {exact, server->input_size, server->input_capacity, 0};
+    struct protocol_input input = {
+        .data = exact, .size = server->input_size, .capacity = server->input_capacity};
     size_t pending = output_pending(&server->output);
     enum protocol_next next = protocol_run(server->thread, &server->session, &input, &server->output);
     free(exact);

@@ -220,6 +220,71 @@ START_TEST(the_table_may_be_read_and_connections_closed_while_others_come_and_go
 }
 END_TEST
 
+/* ---- turns taken together ---- */
+
+#define CROWD 16
+
+/* The ids of connections in the order in which they were made. */
+static void crowd_connect(int *clients, uint64_t *ids)
+{
+    struct net_connection seen[CROWD];
+    for (int i = 0; i < CROWD; i++)
+        ask_version(clients[i] = connect_client());
+    ck_assert_uint_eq(net_connections(server.net, 0, seen, CROWD), CROWD);
+    for (int i = 0; i < CROWD; i++)
+        ids[i] = seen[i].id;
+}
+
+/* Every other one is closed by order while all of them ask: the orders find them asking, waiting for their
+ * turn with the others, or answered. */
+START_TEST(an_order_closes_who_waits_for_a_turn_with_others)
+{
+    static const char request[] = "get none\r\n";
+    int clients[CROWD];
+    uint64_t ids[CROWD];
+    char reply[64];
+    struct net_connection seen[1];
+    for (int round = 0; round < 200; round++) {
+        crowd_connect(clients, ids);
+        for (int i = 0; i < CROWD; i++) {
+            ck_assert_int_eq(send(clients[i], request, strlen(request), MSG_NOSIGNAL),
+                             (ssize_t)strlen(request));
+            if (i % 4 == 3)
+                net_connection_kill(server.net, ids[i - round % 4]);
+        }
+        for (int i = 0; i < CROWD; i++) {
+            bool killed = i % 4 == 3 - round % 4;
+            ssize_t got = recv(clients[i], reply, sizeof reply, 0);
+            ck_assert(got == 5 ? memcmp(reply, "END\r\n", 5) == 0 : killed && got <= 0);
+            close(clients[i]);
+        }
+        while (net_connections(server.net, 0, seen, 1) > 0)
+            usleep(100);
+    }
+}
+END_TEST
+
+START_TEST(requests_of_those_served_together_are_counted_with_their_own_connection)
+{
+    int clients[CROWD];
+    uint64_t ids[CROWD];
+    char reply[64];
+    struct net_connection seen[CROWD];
+    crowd_connect(clients, ids);
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < CROWD; i++)
+            send(clients[i], i % 2 ? "get a b c\r\n" : "get a\r\n", i % 2 ? 11 : 7, MSG_NOSIGNAL);
+        for (int i = 0; i < CROWD; i++)
+            ck_assert_int_eq(recv(clients[i], reply, sizeof reply, 0), 5);
+    }
+    ck_assert_uint_eq(net_connections(server.net, 0, seen, CROWD), CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        ck_assert_uint_eq(seen[i].requests, 1 + 50 * (i % 2 ? 3 : 1)); /* and the version */
+        close(clients[i]);
+    }
+}
+END_TEST
+
 START_TEST(a_stop_closes_every_connection)
 {
     int clients[5];
@@ -248,6 +313,8 @@ int main(void)
     tcase_add_test(connections, workers_and_gauges_agree_with_the_table);
     tcase_add_test(connections, addresses_are_those_really_bound);
     tcase_add_test(connections, the_table_may_be_read_and_connections_closed_while_others_come_and_go);
+    tcase_add_test(connections, an_order_closes_who_waits_for_a_turn_with_others);
+    tcase_add_test(connections, requests_of_those_served_together_are_counted_with_their_own_connection);
     tcase_add_test(connections, a_stop_closes_every_connection);
     suite_add_tcase(suite, connections);
     SRunner *runner = srunner_create(suite);

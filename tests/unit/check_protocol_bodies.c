@@ -138,7 +138,7 @@ static void client_open(struct client *client)
 
 static enum protocol_next client_send(struct fixture *f, struct client *client, const char *data, size_t size)
 {
-    struct protocol_input input = {(char *)data, size, 65536, 0};
+    struct protocol_input input = {.data = (char *)data, .size = size, .capacity = 65536};
     enum protocol_next next = protocol_run(f->thread, &client->session, &input, &client->output);
     ck_assert(input.consumed == size || next != PROTOCOL_READ);
     return next;

@@ -128,7 +128,7 @@ static inline void fixture_run(struct fixture *f)
         char *exact = malloc(f->input_size > 0 ? f->input_size : 1);
         memcpy(exact, f->input, f->input_size);
         size_t pending = output_pending(&f->output);
-        struct protocol_input input = {exact, f->input_size, f->input_capacity, 0};
+        struct protocol_input input = {.data = exact, .size = f->input_size, .capacity = f->input_capacity};
         next = protocol_run(f->thread, &f->session, &input, &f->output);
         free(exact);
         ck_assert_uint_le(input.consumed, f->input_size);
