@@ -1,9 +1,10 @@
 /* What the files of net share: the worker, the connection and the listener.
  *
  * The way of a connection: listener.c accepts (main thread) and takes a slot of the table -> worker.c gets it
- * through its mailbox -> connection.c serves it, turn by turn, on that one worker until it closes -> the slot
- * is given back. Thread-safety: a connection belongs to its worker from the mailbox on; what other threads
- * may read of it is `seen`, atomics only. */
+ * through its mailbox -> connection.c opens it -> turn.c serves it, turn by turn, on that one worker, its
+ * bytes coming and going by transfer.c -> connection.c closes it and gives the slot back. Thread-safety: a
+ * connection belongs to its worker from the mailbox on; what other threads may read of it is `seen`, atomics
+ * only. */
 #ifndef VITRINE_NET_NET_PRIV_H
 #define VITRINE_NET_NET_PRIV_H
 

@@ -1,7 +1,7 @@
 /* A connection's bytes on their way: from the socket to where the protocol reads them, and from the replies
- * to the socket; in plain text or by TLS. Without a turn's end nothing is kept: what was received lies in the
- * worker's memory, or, when a part of it is left over, in a block of the connection's own. All of it runs on
- * the connection's worker. */
+ * to the socket, in plain text or by TLS. What was received and what is answered lies in the worker's memory;
+ * what a turn leaves of either goes to a block of the connection's own. All of it runs on the connection's
+ * worker. */
 #include "metrics/events.h"
 #include "net/net_priv.h"
 

@@ -246,9 +246,8 @@ void connection_wake(struct connection *connection)
 
 /* ---- groups ---- */
 
-/* Receives for the members from `first` on as long as there is a whole block left for the next. Returns where
- * it stopped.
- */
+/* Receives for the members from `first` on as long as a whole block is left for the next. Returns where it
+ * stopped. */
 static unsigned receive_all(struct worker *worker, unsigned first)
 {
     struct group *group = &worker->group;

@@ -185,9 +185,9 @@ struct protocol_thread {
     struct store_thread *store;
     struct metrics_block *block;
     struct prefixes_thread *prefixes;
-    uint32_t observed;                   /* see OBSERVE_PREFIXES */
-    struct output *output;               /* of this run */
-    const struct session_client *client; /* likewise */
+    uint32_t observed;                             /* see OBSERVE_PREFIXES */
+    struct output *output;                         /* of this run */
+    const struct session_client *client;           /* likewise */
     struct store_key ahead[PROTOCOL_PREFETCH_MAX]; /* of protocol_prefetch */
     struct batch batch;
     struct outcome outcome;
