@@ -107,6 +107,7 @@ static inline enum protocol_next server_run_once(struct server *server)
     struct protocol_input input = {
         .data = exact, .size = server->input_size, .capacity = server->input_capacity};
     size_t pending = output_pending(&server->output);
+    protocol_prefetch(server->thread, &input, 1);
     enum protocol_next next = protocol_run(server->thread, &server->session, &input, &server->output);
     free(exact);
     ASSERT(input.consumed <= input.size);
