@@ -6,7 +6,8 @@
 
 #include "base/assert.h"
 
-/* In every command of text's on a key but a few it is the second word. */
+/* In every command of text's on a key but a few it is the second word. A pipeline of them has its keys
+ * fetched together anyway. */
 static bool first_key(const struct protocol_input *input, struct store_key *key)
 {
     const char *end = input->data + input->size;
@@ -17,7 +18,8 @@ static bool first_key(const struct protocol_input *input, struct store_key *key)
     size_t size = (size_t)(word_end - word);
     size -= word_end < end && size > 0 && *word_end == '\n' && word_end[-1] == '\r';
     *key = (struct store_key){.data = word, .size = (uint32_t)size};
-    return word_end < end && size - 1 < STORE_KEY_SIZE_MAX;
+    bool more = word_end < end && *word_end == '\n' && word_end + 1 < end;
+    return word_end < end && !more && size - 1 < STORE_KEY_SIZE_MAX;
 }
 
 void protocol_prefetch(struct protocol_thread *thread, struct protocol_input *inputs, unsigned count)
