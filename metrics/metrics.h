@@ -163,9 +163,9 @@ static inline unsigned metrics_band_of(size_t size)
     if (!METRICS_ON)
         return 0;
     size_t last = (size > METRICS_BAND_FIRST_SIZE ? size : METRICS_BAND_FIRST_SIZE) - 1;
-    unsigned octave = 63u - (unsigned)__builtin_clzll(last);
-    unsigned upper_half = (unsigned)(last >> (octave - 1)) & 1u;
-    unsigned band = octave * 2 + upper_half + 1 - 2 * METRICS_BAND_FIRST_BITS;
+    unsigned octave = 63u ^ (unsigned)__builtin_clzll(last);
+    unsigned half = (unsigned)(last >> (octave - 1)); /* 2 or 3 */
+    unsigned band = octave * 2 + half - 1 - 2 * METRICS_BAND_FIRST_BITS;
     return band < METRICS_BAND_COUNT ? band : METRICS_BAND_COUNT - 1;
 }
 

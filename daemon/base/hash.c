@@ -1,16 +1,14 @@
 #include "base/hash.h"
 
 #include "base/clock.h"
+#include "base/hash_inline.h"
 
 #include <sys/random.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
-    return XXH3_64bits_withSeed(data, size, seed);
+    return hash_bytes_inline(data, size, seed);
 }
 
 uint64_t hash_random_seed(void)

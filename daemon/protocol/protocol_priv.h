@@ -102,6 +102,7 @@ struct request {
     bool valueless;    /* a retrieval whose hit is answered without the value */
     bool last;         /* the connection is closed behind its answer */
     bool create;       /* arithmetic: a miss stores `initial` */
+    bool plain;        /* get or gets of text with all of its keys, to be answered with its like together */
     uint8_t opcode;    /* binary */
     uint8_t mode;      /* meta: the letter of M; of ms then its enum store_mode */
     uint16_t key_first, key_count; /* in the batch */
@@ -144,6 +145,9 @@ struct batch {
     char decoded[BATCH_KEY_MAX][DECODED_KEY_SIZE_MAX]; /* keys that came in base64 */
     struct store_key keys[BATCH_KEY_MAX];
     struct request requests[BATCH_REQUEST_MAX];
+    /* What gets of text, which are looked up many at once, found of the keys up to hit_end. */
+    unsigned hit_end;
+    struct store_hit hits[BATCH_KEY_MAX];
 };
 
 /* ---- outcomes ---- */
@@ -287,6 +291,13 @@ void text_reply(struct output *output, const struct request *request, const stru
                 const struct outcome *outcome);
 void text_reply_value(struct output *output, const struct request *request, const struct store_key *key,
                       const struct outcome *outcome);
+/* What text says of a value besides its key and bytes: "VALUE", three numbers, spaces, line ends and the END
+ * of the list. */
+#define TEXT_VALUE_FRAME_MAX 64u
+/* The values of those of `count` keys that are hits, each of which needs so much room; with the end of the
+ * list if they are its last. */
+void text_reply_hits(struct output *output, const struct request *request, const struct store_key *keys,
+                     const struct store_hit *hits, unsigned count, bool end);
 /* Behind a list of keys. */
 void text_reply_end(struct output *output);
 
@@ -336,6 +347,21 @@ static inline void counters_get(struct protocol_thread *thread, struct counters_
         metrics_band_add(thread->block, outcome->view.band, BAND_get_hits, 1);
     if (__builtin_expect(thread->observed != 0, 0))
         observe_get(thread, key, outcome);
+}
+/* The same of many keys. */
+static inline void counters_hits(struct protocol_thread *thread, struct counters_gets *gets,
+                                 const struct store_key *keys, const struct store_hit *hits, unsigned count)
+{
+    uint32_t hit_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (hits[i].value == NULL)
+            continue;
+        unsigned band = metrics_band_of(ITEM_OVERHEAD_SIZE + keys[i].size + hits[i].size);
+        metrics_band_add(thread->block, band, BAND_get_hits, 1);
+        hit_count++;
+    }
+    gets->hits += hit_count;
+    gets->misses += count - hit_count;
 }
 void counters_gets_record(struct protocol_thread *thread, const struct request *request,
                           const struct counters_gets *gets);

@@ -160,9 +160,22 @@ static enum step batch_fill(struct run *run)
     return status == PARSE_CLOSE ? STEP_CLOSE : STEP_READ;
 }
 
+/* How many plain requests of one command stand in the batch from request `first` on. */
+static unsigned plain_count(const struct run *run, unsigned first)
+{
+    const struct batch *batch = &run->thread->batch;
+    unsigned count = 0;
+    if (__builtin_expect(run->thread->observed != 0, 0))
+        return 0;
+    while (first + count < batch->request_count && batch->requests[first + count].plain &&
+           batch->requests[first + count].command == batch->requests[first].command)
+        count++;
+    return count;
+}
+
 /* One key is not worth fetching ahead of its own lookup, but may have been fetched with those of other
- * sessions. */
-static void batch_fetch(struct run *run, struct batch *batch)
+ * sessions. Plain gets fetch as they go. */
+static void batch_fetch(struct run *run, struct batch *batch, unsigned plain)
 {
     const struct store_key *ahead = run->ahead;
     struct store_key *key = batch->keys;
@@ -171,8 +184,16 @@ static void batch_fetch(struct run *run, struct batch *batch)
         return;
     }
     store_hash_keys(run->thread->protocol->store, batch->keys, batch->key_count);
-    if (batch->key_count > 1)
+    bool gets = plain == batch->request_count && batch->requests[0].command != COMMAND_set;
+    if (batch->key_count > 1 && !gets)
         store_prefetch(run->thread->store, batch->keys, batch->key_count);
+}
+
+static enum step run_row(struct run *run, const struct request *request, unsigned plain)
+{
+    if (plain == 0)
+        return run_request(run, request);
+    return run_gets(run, request, plain);
 }
 
 static enum step run_batch(struct run *run)
@@ -182,11 +203,15 @@ static enum step run_batch(struct run *run)
     if (run->session->requests >= run->requests_max)
         return STEP_YIELD;
     enum step step = batch_fill(run);
+    if (step != STEP_ON)
+        return step;
     struct batch *batch = &run->thread->batch;
-    if (step == STEP_ON && batch->key_count > 0)
-        batch_fetch(run, batch);
-    for (unsigned i = 0; step == STEP_ON && i < batch->request_count; i++) {
-        step = run_request(run, &batch->requests[i]);
+    unsigned plain = plain_count(run, 0);
+    if (batch->key_count > 0)
+        batch_fetch(run, batch, plain);
+    for (unsigned i = 0; step == STEP_ON && i < batch->request_count; plain = plain_count(run, i)) {
+        step = run_row(run, &batch->requests[i], plain);
+        i += plain > 0 ? plain : 1;
         if (run->session->state != SESSION_IDLE)
             break;
     }

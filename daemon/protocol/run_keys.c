@@ -99,7 +99,7 @@ static enum key_step key_answer(struct run *run, const struct request *request, 
     return KEY_DONE;
 }
 
-/* A key of text's get and gets, which nearly all are: counted in `gets`. */
+/* A key of text's get and gets by itself: counted in `gets`. */
 static inline enum key_step run_plain_key(struct run *run, const struct request *request,
                                           const struct store_key *key, struct counters_gets *gets)
 {
@@ -175,19 +175,96 @@ static OUT_OF_THE_WAY enum step keys_stop(struct run *run, const struct request 
     return STEP_ON;
 }
 
-enum step run_keys(struct run *run, const struct request *request)
+/* Answers those keys of text's get, from `at` on, of which it is known what they hit; behind its last the end
+ * of the list, if that is wanted. Returns the next key. */
+static inline unsigned run_known(struct run *run, const struct request *request, unsigned at, bool with_end,
+                                 struct counters_gets *gets)
 {
-    const struct store_key *key = run->thread->batch.keys + request->key_first;
-    const struct store_key *end = key + request->key_count;
+    struct batch *batch = &run->thread->batch;
+    unsigned end = request->key_first + request->key_count;
+    unsigned known = batch->hit_end < end ? batch->hit_end : end;
+    text_reply_hits(run->output, request, &batch->keys[at], &batch->hits[at], known - at,
+                    with_end && known == end);
+    counters_hits(run->thread, gets, &batch->keys[at], &batch->hits[at], known - at);
+    return known;
+}
+
+/* Answers text's get from key *at on, looking up many at once: up to `key_end`, which may belong to gets that
+ * follow. Where that cannot be done with a key it is answered by itself. *at: the first that is not done. */
+static OUT_OF_THE_WAY enum key_step run_unknown(struct run *run, const struct request *request, unsigned *at,
+                                                unsigned key_end, struct counters_gets *gets)
+{
+    struct batch *batch = &run->thread->batch;
+    unsigned end = request->key_first + request->key_count;
+    while (*at < end) {
+        batch->hit_end =
+            *at + store_get_many(run->thread->store, &batch->keys[*at], key_end - *at,
+                                 output_room(run->output), TEXT_VALUE_FRAME_MAX, &batch->hits[*at]);
+        if (batch->hit_end > *at) {
+            *at = run_known(run, request, *at, false, gets);
+            continue;
+        }
+        enum key_step step = run_plain_key(run, request, &batch->keys[*at], gets);
+        if (step != KEY_DONE)
+            return step;
+        batch->hit_end = ++*at;
+    }
+    return KEY_DONE;
+}
+
+static inline enum step run_get(struct run *run, const struct request *request, unsigned key_end,
+                                struct counters_gets *gets)
+{
+    const struct batch *batch = &run->thread->batch;
+    unsigned at = request->key_first, end = at + request->key_count;
+    if (at < batch->hit_end)
+        at = run_known(run, request, at, true, gets);
+    if (at < end) {
+        enum key_step step = run_unknown(run, request, &at, key_end, gets);
+        if (step != KEY_DONE)
+            return keys_stop(run, request, &batch->keys[at], step);
+        text_reply_end(run->output);
+    }
+    request_done(run, request);
+    return STEP_ON;
+}
+
+enum step run_gets(struct run *run, const struct request *request, unsigned count)
+{
     struct counters_gets gets = {0, 0};
+    const struct request *last = request + count - 1, *at = request;
+    enum step step = STEP_ON;
+    run->thread->batch.hit_end = request->key_first;
+    while (at <= last && step == STEP_ON && run->session->state == SESSION_IDLE)
+        step = run_get(run, at++, last->key_first + last->key_count, &gets);
+    counters_gets_record(run->thread, request, &gets);
+    return step;
+}
+
+/* Answers the keys of a request from *at on, each by itself. */
+static enum key_step run_each(struct run *run, const struct request *request, unsigned *at,
+                              struct counters_gets *gets)
+{
+    const struct store_key *keys = run->thread->batch.keys;
+    unsigned end = request->key_first + request->key_count;
     bool plain = request->dialect == DIALECT_TEXT && command_rows[request->command].class == CLASS_KEYS;
     enum key_step step = KEY_DONE;
-    while (key < end && (step = plain ? run_plain_key(run, request, key, &gets)
-                                      : run_key(run, request, key, &gets)) == KEY_DONE)
-        key++;
+    if (plain && run->thread->observed == 0)
+        return run_unknown(run, request, at, end, gets);
+    while (*at < end && (step = plain ? run_plain_key(run, request, &keys[*at], gets)
+                                      : run_key(run, request, &keys[*at], gets)) == KEY_DONE)
+        ++*at;
+    return step;
+}
+
+enum step run_keys(struct run *run, const struct request *request)
+{
+    struct counters_gets gets = {0, 0};
+    unsigned at = request->key_first;
+    enum key_step step = run_each(run, request, &at, &gets);
     counters_gets_record(run->thread, request, &gets);
     if (step != KEY_DONE)
-        return keys_stop(run, request, key, step);
+        return keys_stop(run, request, &run->thread->batch.keys[at], step);
     if (request->line_follows) {
         keys_pause(run, request, request->consumed);
         return STEP_ON;

@@ -86,6 +86,8 @@ enum step run_long_reply(struct run *run);
 
 /* A request that looks up keys, each of which may have a value to send. */
 enum step run_keys(struct run *run, const struct request *request);
+/* The same for `count` plain gets of one command, from `request` on. */
+enum step run_gets(struct run *run, const struct request *request, unsigned count);
 /* Goes on with a value in pieces. */
 enum step run_value(struct run *run);
 

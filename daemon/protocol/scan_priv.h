@@ -19,7 +19,27 @@ static inline uint64_t scan_equal(uint64_t word, char byte)
     return (word - SCAN_ONES) & ~word & (SCAN_ONES << 7);
 }
 
-/* The first of two bytes in text[0..end), or end. */
+/* The first of two bytes in text[0..end), or end: eight bytes at a step, the last of which may overlap. */
+static __attribute__((noinline)) const char *scan_words(const char *text, const char *end, char a, char b)
+{
+    const char *begin = text;
+    for (; end - begin >= 8 && text < end; text += 8) {
+        uint64_t word, done = 0;
+        if (end - text < 8) {
+            done = 8 - (uint64_t)(end - text);
+            text = end - 8;
+        }
+        memcpy(&word, text, sizeof word);
+        uint64_t hits = (scan_equal(word, a) | scan_equal(word, b)) & ~0ull << 8 * done;
+        if (hits != 0)
+            return text + __builtin_ctzll(hits) / 8;
+    }
+    while (text < end && *text != a && *text != b)
+        text++;
+    return text;
+}
+
+/* The same; what is left of the last sixteen is out of the way. */
 static inline const char *scan_either(const char *text, const char *end, char a, char b)
 {
 #ifdef __SSE2__
@@ -32,16 +52,7 @@ static inline const char *scan_either(const char *text, const char *end, char a,
             return text + __builtin_ctz(mask);
     }
 #endif
-    for (; end - text >= 8; text += 8) {
-        uint64_t word;
-        memcpy(&word, text, sizeof word);
-        uint64_t hits = scan_equal(word, a) | scan_equal(word, b);
-        if (hits != 0)
-            return text + __builtin_ctzll(hits) / 8;
-    }
-    while (text < end && *text != a && *text != b)
-        text++;
-    return text;
+    return scan_words(text, end, a, b);
 }
 
 static inline const char *scan_for(const char *text, const char *end, char byte)

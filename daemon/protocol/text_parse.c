@@ -430,7 +430,7 @@ static struct line line_at(const char *data, const char *newline)
 
 /* A whole line of keys that all fit into the batch, which nearly every get is, in one pass over its bytes.
  * False: something else, to be parsed from its beginning. */
-static bool parse_plain_keys(struct parser *parser, enum command command, const char *at)
+static inline bool parse_plain_keys(struct parser *parser, enum command command, const char *at)
 {
     struct batch *batch = parser->batch;
     struct store_key *key = batch->keys + batch->key_count, *keys_end = batch->keys + BATCH_KEY_MAX;
@@ -455,6 +455,7 @@ static bool parse_plain_keys(struct parser *parser, enum command command, const 
         return false;
     struct request *request = request_open_plain(parser, command, at);
     request->key_count = (uint16_t)count;
+    request->plain = true;
     batch->key_count += count;
     batch->request_count++;
     parser->at = at;
@@ -476,7 +477,7 @@ static const char *plain_number(const char *at, const char *end, uint32_t *numbe
 
 /* "set" with unsigned numbers, its answer wanted and its whole body there: nearly every one. `at` is behind
  * the word. False: something else, to be parsed from its beginning. */
-static bool parse_plain_set(struct parser *parser, const char *at)
+static __attribute__((noinline)) bool parse_plain_set(struct parser *parser, const char *at)
 {
     const char *end = parser->end, *key = ++at;
     struct batch *batch = parser->batch;
@@ -513,10 +514,9 @@ static bool parse_plain(struct parser *parser)
     return memcmp(at, "gets ", 5) == 0 && parse_plain_keys(parser, COMMAND_gets, at + 5);
 }
 
-enum parse_status text_parse(struct parser *parser)
+/* Any line, from its beginning. */
+static __attribute__((noinline)) enum parse_status parse_line(struct parser *parser)
 {
-    if (parse_plain(parser))
-        return PARSE_DONE;
     const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
     if (newline == NULL)
         return parse_open_line(parser);
@@ -528,6 +528,11 @@ enum parse_status text_parse(struct parser *parser)
     }
     struct request *request = request_open(parser, command, line.next);
     return request_close(parser, request, parse_class[command_rows[command].class](parser, &line, request));
+}
+
+enum parse_status text_parse(struct parser *parser)
+{
+    return __builtin_expect(parse_plain(parser), 1) ? PARSE_DONE : parse_line(parser);
 }
 
 enum parse_status text_parse_keys(struct parser *parser, const struct session *session)

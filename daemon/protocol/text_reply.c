@@ -1,4 +1,6 @@
 /* Classic text: outcomes into bytes. */
+#include "base/assert.h"
+#include "base/bytes.h"
 #include "protocol/protocol_priv.h"
 
 #include <string.h>
@@ -91,6 +93,65 @@ void text_reply_value(struct output *output, const struct request *request, cons
     char *out = put_value_head(output->data + output->size, request, key, &outcome->view);
     out = put(put_value_bytes(out, &outcome->view), "\r\n", 2);
     output->size = (size_t)(out - output->data);
+}
+
+/* A number below 10000, without a branch: sizes cannot be foretold. Writes four bytes. */
+static inline char *put_small(char *out, uint32_t number)
+{
+    uint16_t high, low;
+    memcpy(&high, digit_pairs + (size_t)(number / 100) * 2, 2);
+    memcpy(&low, digit_pairs + (size_t)(number % 100) * 2, 2);
+    unsigned zeros = 3u - (number >= 10) - (number >= 100) - (number >= 1000);
+    uint32_t digits = ((uint32_t)low << 16 | high) >> (8 * zeros);
+    memcpy(out, &digits, 4);
+    return out + 4 - zeros;
+}
+
+/* The key of a hit, from its item: behind it is the value, so that a short one may be copied with what
+ * follows.
+ */
+static inline char *put_hit_key(char *out, const struct store_hit *hit, size_t size)
+{
+    const char *key = hit->value - size;
+    if (__builtin_expect(size > 32 || size + hit->size < 32, 0))
+        return put(out, key, size);
+    memcpy(out, key, 32);
+    return out + size;
+}
+
+static inline char *put_hit(char *out, const struct store_key *key, const struct store_hit *hit)
+{
+    memcpy(out, "VALUE ", 6);
+    out = put_hit_key(out + 6, hit, key->size);
+    if (__builtin_expect(hit->flags != 0, 0))
+        out = put_number(out, hit->flags);
+    else
+        out = put(out, " 0", 2);
+    if (hit->size >= 10000)
+        return put_number(out, hit->size);
+    *out = ' ';
+    return put_small(out + 1, hit->size);
+}
+
+void text_reply_hits(struct output *output, const struct request *request, const struct store_key *keys,
+                     const struct store_hit *hits, unsigned count, bool end)
+{
+    char *out = output->data + output->size;
+    bool with_cas = command_rows[request->command].mode == MODE_CAS;
+    for (unsigned i = 0; i < count; i++) {
+        const struct store_hit *hit = &hits[i];
+        if (hit->value == NULL)
+            continue;
+        out = put_hit(out, &keys[i], hit);
+        if (with_cas)
+            out = put_number(out, request->cas_hidden ? 0 : store_hit_cas(hit));
+        out = put(out, "\r\n", 2);
+        out = put(bytes_put(out, hit->value, hit->size), "\r\n", 2);
+    }
+    if (end)
+        out = put(out, "END\r\n", 5);
+    output->size = (size_t)(out - output->data);
+    ASSERT(output->size <= output->capacity);
 }
 
 static void text_reply_value_head(struct output *output, const struct request *request,

@@ -10,6 +10,10 @@
 #include "base/perturb.h"
 #include "store/store_priv.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Which of the slots hold an item with the hash's tag, as bits. Without a branch: which slot it is cannot be
  * foretold, and a wrong guess costs more than looking at all of them. */
 static inline unsigned slots_match(_Atomic uint64_t *slots, unsigned count, uint64_t hash)
@@ -21,6 +25,29 @@ static inline unsigned slots_match(_Atomic uint64_t *slots, unsigned count, uint
         matches |= (unsigned)(((slot_load(&slots[i]) ^ want) & mask) == 0) << i;
     return matches;
 }
+
+/* The same of a whole bucket. Tag and mark lie in a slot's upper half: of all eight words those are gathered
+ * and compared at once. It only says where to look: whoever looks loads the slot as an atomic. */
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+static inline unsigned bucket_match(struct bucket *bucket, uint64_t hash)
+{
+    const float *words = (const float *)(const void *)bucket;
+    const uint32_t mask = (uint32_t)((~0ull << SLOT_TAG_SHIFT | SLOT_USED) >> 32);
+    const uint32_t want = (uint32_t)((slot_tag(hash) << SLOT_TAG_SHIFT | SLOT_USED) >> 32);
+    const __m128i all_mask = _mm_set1_epi32((int)mask), all_want = _mm_set1_epi32((int)want);
+    __m128 low = _mm_shuffle_ps(_mm_load_ps(words), _mm_load_ps(words + 4), 0xdd);
+    __m128 high = _mm_shuffle_ps(_mm_load_ps(words + 8), _mm_load_ps(words + 12), 0xdd);
+    __m128i a = _mm_cmpeq_epi32(_mm_and_si128(_mm_castps_si128(low), all_mask), all_want);
+    __m128i b = _mm_cmpeq_epi32(_mm_and_si128(_mm_castps_si128(high), all_mask), all_want);
+    unsigned matches = (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), a));
+    return (matches & 0xff) >> 1; /* the first word is no slot */
+}
+#else
+static inline unsigned bucket_match(struct bucket *bucket, uint64_t hash)
+{
+    return slots_match(bucket->slot, BUCKET_SLOTS, hash);
+}
+#endif
 
 static inline bool slot_may_hold(uint64_t slot, uint64_t hash)
 {
@@ -51,8 +78,10 @@ static inline bool item_has_key(const struct item *item, const struct store_key 
 }
 
 /* Looks into one slot. */
-static inline bool find_in_slot(const struct store *store, _Atomic uint64_t *slot,
-                                const struct store_key *key, struct found *found)
+static inline __attribute__((always_inline)) bool find_in_slot(const struct store *store,
+                                                               _Atomic uint64_t *slot,
+                                                               const struct store_key *key,
+                                                               struct found *found)
 {
     uint64_t value = slot_load(slot);
     PERTURB(FIND_SLOT);
@@ -63,15 +92,6 @@ static inline bool find_in_slot(const struct store *store, _Atomic uint64_t *slo
         return false;
     *found = (struct found){.item = item, .slot = slot, .value = value};
     return true;
-}
-
-static inline bool find_in_slots(const struct store *store, _Atomic uint64_t *slots, unsigned count,
-                                 const struct store_key *key, struct found *found)
-{
-    for (unsigned matches = slots_match(slots, count, key->hash); matches != 0; matches &= matches - 1)
-        if (find_in_slot(store, &slots[__builtin_ctz(matches)], key, found))
-            return true;
-    return false;
 }
 
 /* The item of the key if it lies in the bucket the key belongs to, which needs no second look (index_find
@@ -85,7 +105,84 @@ static inline bool find_at_home(const struct store *store, const struct store_ke
     PERTURB(FIND_BEGUN);
     if (key->hint != 0 && find_in_slot(store, &home->slot[key->hint - 1], key, found))
         return true;
-    return find_in_slots(store, home->slot, BUCKET_SLOTS, key, found);
+    for (unsigned matches = bucket_match(home, key->hash); matches != 0; matches &= matches - 1)
+        if (find_in_slot(store, &home->slot[__builtin_ctz(matches)], key, found))
+            return true;
+    return false;
+}
+
+/* ---- fetching ahead ---- */
+
+#define CACHE_LINE     64u
+#define AHEAD_ITEM     12u /* keys between asking for an item and reading it */
+#define AHEAD_OVERFLOW 6u  /* the same where the item lies behind an overflow bucket */
+
+/* Inlined by force: gcc sees no effect in a function that only prefetches, and drops its calls. Without a
+ * branch: asks for a line twice rather than foretell how many there are. */
+static inline __attribute__((always_inline)) void slot_prefetch_item(const struct store *store,
+                                                                     uint64_t value)
+{
+    const char *item = (const char *)item_at(store, slot_location(value));
+    size_t more = value >> SLOT_LINES_SHIFT & 3;
+    __builtin_prefetch(item);
+    __builtin_prefetch(item + more / 2 * CACHE_LINE);
+    __builtin_prefetch(item + (more + 1) / 2 * CACHE_LINE);
+    __builtin_prefetch(item + more * CACHE_LINE);
+}
+
+static inline struct overflow *bucket_overflow(const struct store *store, struct bucket *bucket)
+{
+    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+    return &store->overflow[word >> BUCKET_OVERFLOW_SHIFT];
+}
+
+/* Asks for the lines of the item that one of the slots of the key's bucket seems to lead to, and notes the
+ * slot in the key; for the overflow bucket if none does. */
+static inline __attribute__((always_inline)) void
+key_prefetch_item(const struct store *store, struct store_key *key, uint64_t bucket_count)
+{
+    struct bucket *bucket = &store->buckets[index_bucket_of(bucket_count, key->hash)];
+    unsigned matches = bucket_match(bucket, key->hash);
+    if (matches == 0) {
+        __builtin_prefetch(bucket_overflow(store, bucket));
+        return;
+    }
+    unsigned number = (unsigned)__builtin_ctz(matches);
+    slot_prefetch_item(store, slot_load(&bucket->slot[number]));
+    key->hint = number + 1;
+}
+
+/* For a key that is not in its bucket: asks for the item that the overflow bucket leads to. */
+static inline __attribute__((always_inline)) void
+key_prefetch_overflow(const struct store *store, const struct store_key *key, uint64_t bucket_count)
+{
+    struct bucket *bucket = &store->buckets[index_bucket_of(bucket_count, key->hash)];
+    struct overflow *overflow = bucket_overflow(store, bucket);
+    unsigned matches = slots_match(overflow->slot, OVERFLOW_SLOTS, key->hash);
+    if (matches != 0)
+        slot_prefetch_item(store, slot_load(&overflow->slot[__builtin_ctz(matches)]));
+}
+
+/* Looking keys up in their order, each while those behind it are being fetched: before the first of them, and
+ * before key i. Those that have been fetched before have a hint. */
+static inline void keys_fetch_first(const struct store *store, struct store_key *keys, unsigned count,
+                                    uint64_t bucket_count)
+{
+    for (unsigned i = 0; i < count && i < AHEAD_ITEM; i++)
+        if (keys[i].hint == 0)
+            key_prefetch_item(store, &keys[i], bucket_count);
+    for (unsigned i = 1; i < count && i < AHEAD_OVERFLOW; i++)
+        if (keys[i].hint == 0)
+            key_prefetch_overflow(store, &keys[i], bucket_count);
+}
+
+static inline void keys_fetch_ahead(const struct store *store, struct store_key *keys, unsigned count,
+                                    unsigned i, uint64_t bucket_count)
+{
+    if (i + AHEAD_ITEM < count && keys[i + AHEAD_ITEM].hint == 0)
+        key_prefetch_item(store, &keys[i + AHEAD_ITEM], bucket_count);
+    if (i + AHEAD_OVERFLOW < count && keys[i + AHEAD_OVERFLOW].hint == 0)
+        key_prefetch_overflow(store, &keys[i + AHEAD_OVERFLOW], bucket_count);
 }
 
 #endif

@@ -1,8 +1,7 @@
 #include "base/assert.h"
 #include "store/find_priv.h"
 
-#define CACHE_LINE 64u
-#define LINES_MAX  4u
+#define LINES_MAX 4u
 
 uint64_t slot_make(uint64_t hash, uint64_t location, size_t record_size, unsigned freq)
 {
@@ -108,58 +107,14 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
     }
 }
 
-/* Inlined by force: gcc sees no effect in a function that only prefetches, and drops its calls. */
-static inline __attribute__((always_inline)) void slot_prefetch_item(const struct store *store,
-                                                                     uint64_t value)
-{
-    const char *item = (const char *)item_at(store, slot_location(value));
-    unsigned lines = 1 + (unsigned)(value >> SLOT_LINES_SHIFT & 3);
-    for (unsigned line = 0; line < lines; line++)
-        __builtin_prefetch(item + (size_t)line * CACHE_LINE);
-}
-
-static struct overflow *bucket_overflow(const struct store *store, struct bucket *bucket)
-{
-    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
-    return &store->overflow[word >> BUCKET_OVERFLOW_SHIFT];
-}
-
-/* Asks for the lines of the item that one of the bucket's slots seems to lead to, or for the overflow bucket
- * if none does. Returns the slot's number + 1, 0: none. */
-static uint32_t bucket_prefetch_item(const struct store *store, struct bucket *bucket, uint64_t hash)
-{
-    unsigned matches = slots_match(bucket->slot, BUCKET_SLOTS, hash);
-    if (matches == 0) {
-        __builtin_prefetch(bucket_overflow(store, bucket));
-        return 0;
-    }
-    unsigned number = (unsigned)__builtin_ctz(matches);
-    slot_prefetch_item(store, slot_load(&bucket->slot[number]));
-    return number + 1;
-}
-
-static inline __attribute__((always_inline)) void
-overflow_prefetch_item(const struct store *store, struct overflow *overflow, uint64_t hash)
-{
-    unsigned matches = slots_match(overflow->slot, OVERFLOW_SLOTS, hash);
-    if (matches != 0)
-        slot_prefetch_item(store, slot_load(&overflow->slot[__builtin_ctz(matches)]));
-}
-
 void index_prefetch(const struct store *store, struct store_key *keys, unsigned count)
 {
     uint64_t buckets = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++)
-        __builtin_prefetch(&store->buckets[index_bucket_of(buckets, keys[i].hash)]);
-    for (unsigned i = 0; i < count; i++) {
-        struct bucket *bucket = &store->buckets[index_bucket_of(buckets, keys[i].hash)];
-        keys[i].hint = bucket_prefetch_item(store, bucket, keys[i].hash);
-    }
-    for (unsigned i = 0; i < count; i++) {
-        struct bucket *bucket = &store->buckets[index_bucket_of(buckets, keys[i].hash)];
+        key_prefetch_item(store, &keys[i], buckets);
+    for (unsigned i = 0; i < count; i++)
         if (keys[i].hint == 0)
-            overflow_prefetch_item(store, bucket_overflow(store, bucket), keys[i].hash);
-    }
+            key_prefetch_overflow(store, &keys[i], buckets);
 }
 
 /* ---- writers ---- */

@@ -69,9 +69,9 @@ struct found {
 
 static inline uint64_t index_bucket_of(uint64_t count, uint64_t hash)
 {
-    unsigned level = 63u - (unsigned)__builtin_clzll(count);
-    uint64_t bucket = hash & ((2ull << level) - 1);
-    return bucket < count ? bucket : bucket & ((1ull << level) - 1);
+    uint64_t mask = ~0ull >> __builtin_clzll(count);
+    uint64_t bucket = hash & mask;
+    return bucket & mask >> (bucket >= count); /* a branch would be guessed wrong for half of the keys */
 }
 
 static inline uint64_t slot_tag(uint64_t hash)

@@ -118,20 +118,30 @@ static inline _Atomic uint32_t *item_expiry_word(const struct item *item)
     return (_Atomic uint32_t *)((char *)(uintptr_t)item + ITEM_HEADER_SIZE);
 }
 
-/* Relaxed: an expiry set a moment ago may be seen a moment later, no other data hangs on it. */
+/* Without a branch: who mixes items with and without an expiry cannot be foretold. Relaxed: an expiry set a
+ * moment ago may be seen a moment later, no other data hangs on it. */
+static inline uint32_t item_expiry_at(const struct item *item, unsigned flags)
+{
+    uint32_t word = atomic_load_explicit(item_expiry_word(item), memory_order_relaxed);
+    return (flags & ITEM_EXP) ? word : 0;
+}
+
 static inline uint32_t item_expiry_s(const struct item *item)
 {
-    return (item_flags(item) & ITEM_EXP) ? atomic_load_explicit(item_expiry_word(item), memory_order_relaxed)
-                                         : 0;
+    return item_expiry_at(item, item_flags(item));
+}
+
+/* Likewise. Relaxed: where there are none it is another word, which may be changing. */
+static inline uint32_t item_client_flags_at(const struct item *item, unsigned flags)
+{
+    const char *at = (const char *)item + item_head_size(flags) - 4;
+    uint32_t word = atomic_load_explicit((const _Atomic uint32_t *)(const void *)at, memory_order_relaxed);
+    return (flags & ITEM_CFLAGS) ? word : 0;
 }
 
 static inline uint32_t item_client_flags(const struct item *item)
 {
-    uint32_t flags = 0;
-    unsigned layout = item_flags(item);
-    if (layout & ITEM_CFLAGS)
-        memcpy(&flags, (const char *)item + item_head_size(layout) - 4, 4);
-    return flags;
+    return item_client_flags_at(item, item_flags(item));
 }
 
 static inline char *item_cas_word(const struct item *item, unsigned layout)
@@ -173,10 +183,14 @@ static inline size_t item_counted_size(size_t key_size, size_t value_size)
     return item_round(ITEM_HEADER_SIZE + 4 + key_size + value_size);
 }
 
+static inline bool item_expired_at(const struct item *item, unsigned flags, uint32_t now_s)
+{
+    return item_expiry_at(item, flags) - 1 < now_s; /* 0 - 1 is no second */
+}
+
 static inline bool item_expired(const struct item *item, uint32_t now_s)
 {
-    uint32_t expiry_s = item_expiry_s(item);
-    return expiry_s != 0 && expiry_s <= now_s;
+    return item_expired_at(item, item_flags(item), now_s);
 }
 
 /* Was sequence a handed out before b? Modular: right while they are less than 2^35 apart. */

@@ -2,7 +2,7 @@
  * the time of access. */
 #include "base/assert.h"
 #include "base/clock.h"
-#include "base/hash.h"
+#include "base/hash_inline.h"
 #include "store/find_priv.h"
 #include "store/view_priv.h"
 
@@ -10,14 +10,16 @@ struct store_key store_key(const struct store *store, const char *data, size_t s
 {
     ASSERT(size >= 1 && size <= STORE_KEY_SIZE_MAX);
     return (struct store_key){
-        .data = data, .size = (uint32_t)size, .hash = hash_bytes(data, size, store->hash_seed)};
+        .data = data, .size = (uint32_t)size, .hash = hash_bytes_inline(data, size, store->hash_seed)};
 }
 
 void store_hash_keys(const struct store *store, struct store_key *keys, unsigned count)
 {
+    uint64_t bucket_count = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++) {
-        keys[i].hash = hash_bytes(keys[i].data, keys[i].size, store->hash_seed);
+        keys[i].hash = hash_bytes_inline(keys[i].data, keys[i].size, store->hash_seed);
         keys[i].hint = 0;
+        __builtin_prefetch(&store->buckets[index_bucket_of(bucket_count, keys[i].hash)]);
     }
 }
 
@@ -78,6 +80,113 @@ enum result store_get(struct store_thread *thread, const struct store_key *key, 
     if (miss)
         *miss = reason;
     return RESULT_MISS;
+}
+
+/* ---- many at once ---- */
+
+/* What is the same for all keys of a call. */
+struct reading {
+    struct store_thread *thread;
+    const struct store *store;
+    uint32_t now_s;
+    uint32_t frame;
+};
+
+static inline void hit_note(const struct reading *reading, struct item *item, _Atomic uint64_t *slot,
+                            uint64_t value)
+{
+    PERTURB(GET_FOUND);
+    slot_count_access(slot, value);
+    item_note_read(item, reading->now_s);
+}
+
+/* The item as a hit, unless it is dead or none that may be told of so briefly. `state` is the item's. */
+static inline bool hit_set(const struct reading *reading, struct store_hit *hit, const struct item *item,
+                           uint32_t state, const char *key, size_t *room)
+{
+    uint32_t shape = item->shape;
+    size_t key_size = shape >> 24, size = shape >> 4 & 0xfffff;
+    size_t charge = reading->frame + key_size + size;
+    if ((state & ITEM_LARGE) || size > STORE_INLINE_COPY_MAX || charge > *room)
+        return false;
+    hit->value = key + key_size;
+    hit->size = (uint32_t)size;
+    hit->flags = item_client_flags_at(item, state);
+    hit->item = item;
+    *room -= charge;
+    return true;
+}
+
+uint64_t store_hit_cas(const struct store_hit *hit)
+{
+    return item_cas(hit->item);
+}
+
+/* A key that is not where it was seen, or not alive, or has to be left to store_get. */
+static __attribute__((noinline)) bool get_slowly(const struct reading *reading, const struct store_key *key,
+                                                 struct store_hit *hit, size_t *room)
+{
+    const struct store *store = reading->store;
+    struct found found;
+    if (*room < reading->frame)
+        return false;
+    bool there = find_at_home(store, key, &found) || index_find(store, key, &found);
+    if (there && item_alive(store, found.item, reading->now_s)) {
+        struct item *item = found.item;
+        bool set = hit_set(reading, hit, item, item_state(item), item_key(item), room);
+        if (set)
+            hit_note(reading, item, found.slot, found.value);
+        return set;
+    }
+    miss_explain(reading->thread, key->hash, &found);
+    *room -= reading->frame;
+    hit->value = NULL;
+    return true;
+}
+
+/* Looks into the slot in which the key was seen, where it nearly always is. */
+static inline bool get_at_hint(const struct reading *reading, uint64_t bucket_count,
+                               const struct store_key *key, struct store_hit *hit, size_t *room)
+{
+    const struct store *store = reading->store;
+    struct bucket *home = &store->buckets[index_bucket_of(bucket_count, key->hash)];
+    PERTURB(FIND_CHOSEN);
+    if (key->hint == 0)
+        return false;
+    _Atomic uint64_t *slot = &home->slot[key->hint - 1];
+    uint64_t value = slot_load(slot);
+    PERTURB(FIND_SLOT);
+    if (!(value & SLOT_USED)) /* with the tag or another: the keys are compared */
+        return false;
+    struct item *item = item_at(store, slot_location(value));
+    uint32_t state = item_state(item);
+    const char *item_key = (const char *)item + item_head_size(state);
+    if (item_key_size(item) != key->size || !bytes_equal(item_key, key->data, key->size) ||
+        item_expired_at(item, state, reading->now_s) || item_flushed(store, item) ||
+        !hit_set(reading, hit, item, state, item_key, room))
+        return false;
+    hit_note(reading, item, slot, value);
+    return true;
+}
+
+unsigned store_get_many(struct store_thread *thread, struct store_key *keys, unsigned count, size_t room,
+                        size_t frame, struct store_hit *hits)
+{
+    const struct store *store = thread->store;
+    const struct reading reading = {thread, store, clock_s(), (uint32_t)frame};
+    /* Acquire: as in index_find. Once for all of them: what is found is true in whichever bucket it is found.
+     */
+    uint64_t bucket_count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+    flush_poll(thread->store, reading.now_s);
+    keys_fetch_first(store, keys, count, bucket_count);
+    for (unsigned i = 0; i < count; i++) {
+        keys_fetch_ahead(store, keys, count, i, bucket_count);
+        if (__builtin_expect(get_at_hint(&reading, bucket_count, &keys[i], &hits[i], &room), 1))
+            continue;
+        if (!get_slowly(&reading, &keys[i], &hits[i], &room))
+            return i;
+    }
+    return count;
 }
 
 enum result store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view)

@@ -106,6 +106,19 @@ struct store_view {
 /* RESULT_HIT with *view, or RESULT_MISS with *miss (may be NULL). Counts as an access. */
 enum result store_get(struct store_thread *thread, const struct store_key *key, struct store_view *view,
                       enum store_miss *miss);
+/* What a get of many keys tells of each: all that a reply says of it. */
+struct store_hit {
+    const char *value;    /* in the store's memory, all in one piece, right behind its key; NULL: a miss */
+    uint32_t size, flags; /* as in a view */
+    const void *item;     /* the store's own */
+};
+uint64_t store_hit_cas(const struct store_hit *hit);
+/* Gets the first of `count` keys, in order, as store_get does. A hit is charged its key's and value's size
+ * and `frame` bytes, a miss the frame. It stops where `room` does not take the next, or where that is a value
+ * for store_get: in chunks, or longer than STORE_INLINE_COPY_MAX. Nothing is done to a key where it stops.
+ * Returns how many it got; a hit is valid as long as a view is. */
+unsigned store_get_many(struct store_thread *thread, struct store_key *keys, unsigned count, size_t room,
+                        size_t frame, struct store_hit *hits);
 /* The same without touching recency, frequency or any counter: for inspection. */
 enum result store_peek(struct store_thread *thread, const struct store_key *key, struct store_view *view);
 /* store_get that also sets the expiry: RESULT_HIT or RESULT_MISS; RESULT_NO_MEMORY when the item had to be

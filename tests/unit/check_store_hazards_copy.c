@@ -259,5 +259,7 @@ int main(void)
     tcase_add_test(tcase, chunk_copy_against_overwrite);
     tcase_add_test(tcase, chunk_copy_against_invalidate);
     tcase_add_test(tcase, invalidate_against_chunk_copy);
+    TCase *many = hazards_of_many(suite);
+    tcase_add_test(many, expiry_against_overwrite);
     return fixture_run(suite);
 }

@@ -411,5 +411,12 @@ int main(void)
     tcase_add_test(tcase, frequency_against_overwrite);
     tcase_add_test(tcase, stale_location_after_reuse);
     tcase_add_test(tcase, pin_against_reuse);
+    TCase *many = hazards_of_many(suite);
+    tcase_add_test(many, split_against_a_get_that_has_chosen_its_bucket);
+    tcase_add_test(many, merge_against_a_get_that_has_chosen_its_bucket);
+    tcase_add_test(many, get_against_a_key_that_moves_up_its_chain);
+    tcase_add_test(many, frequency_against_delete);
+    tcase_add_test(many, frequency_against_overwrite);
+    tcase_add_test(many, stale_location_after_reuse);
     return fixture_run(suite);
 }

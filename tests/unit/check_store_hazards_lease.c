@@ -270,5 +270,7 @@ int main(void)
     tcase_add_test(tcase, append_that_creates_against_set);
     tcase_add_test(tcase, invalidate_against_set);
     tcase_add_test(tcase, late_write_against_set);
+    TCase *many = hazards_of_many(suite);
+    tcase_add_test(many, frequency_against_lease);
     return fixture_run(suite);
 }

@@ -195,5 +195,7 @@ int main(void)
     tcase_add_test(tcase, recycling_against_draining);
     tcase_add_test(tcase, draining_against_recycling);
     tcase_add_test(tcase, a_refused_write_gives_its_place_back_once);
+    TCase *many = hazards_of_many(suite);
+    tcase_add_test(many, recycling_against_a_get);
     return fixture_run(suite);
 }

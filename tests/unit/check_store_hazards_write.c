@@ -383,5 +383,7 @@ int main(void)
     tcase_add_test(tcase, drain_against_write);
     tcase_add_test(tcase, limit_change_against_write);
     tcase_add_test(tcase, drain_against_large_write);
+    TCase *many = hazards_of_many(suite);
+    tcase_add_test(many, flush_against_flush);
     return fixture_run(suite);
 }

@@ -83,13 +83,37 @@ static inline void helper_keep(struct helper *helper)
     }
 }
 
-static inline void act_get(struct helper *helper)
+/* Whether gets look up several keys at once, as pipelines do: tests that have a reader are run both ways. */
+static bool reads_many;
+
+static inline void get_one(struct helper *helper)
 {
     struct store_key key = fixture_key(&helper->f, helper->key);
-    store_thread_online(helper->f.thread);
     helper->result = store_get(helper->f.thread, &key, &helper->view, NULL);
     if (helper->result == RESULT_HIT)
         helper_keep(helper);
+}
+
+/* Before a key that is not there. */
+static inline void get_many(struct helper *helper)
+{
+    struct store_key keys[2] = {fixture_key(&helper->f, helper->key), fixture_key(&helper->f, "absent")};
+    struct store_hit hits[2];
+    store_hash_keys(helper->f.store, keys, 2);
+    ck_assert_uint_eq(store_get_many(helper->f.thread, keys, 2, sizeof helper->seen, 8, hits), 2);
+    helper->result = hits[0].value ? RESULT_HIT : RESULT_MISS;
+    helper->seen_size = 0;
+    if (hits[0].value)
+        memcpy(helper->seen, hits[0].value, helper->seen_size = hits[0].size);
+}
+
+static inline void act_get(struct helper *helper)
+{
+    store_thread_online(helper->f.thread);
+    if (reads_many)
+        get_many(helper);
+    else
+        get_one(helper);
     store_thread_offline(helper->f.thread);
 }
 
@@ -262,6 +286,21 @@ static inline Suite *hazards_suite(const char *name, TCase **tcase)
     tcase_set_timeout(*tcase, 60);
     suite_add_tcase(suite, *tcase);
     return suite;
+}
+
+static inline void read_many(void)
+{
+    reads_many = true;
+}
+
+/* For tests that have a reader: a case of the suite in which it gets many keys at once. */
+static inline TCase *hazards_of_many(Suite *suite)
+{
+    TCase *tcase = tcase_create("many at once");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, read_many, NULL);
+    suite_add_tcase(suite, tcase);
+    return tcase;
 }
 
 #endif
