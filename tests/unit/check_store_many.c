@@ -176,7 +176,7 @@ START_TEST(a_bucket_is_matched_as_its_slots_are)
     uint64_t random = 1;
     for (unsigned round = 0; round < 20000; round++) {
         struct bucket bucket;
-        uint64_t hash = 0, word[1 + BUCKET_SLOTS];
+        uint64_t hash = 0, word[1 + BUCKET_SLOTS] = {0};
         for (unsigned i = 0; i <= BUCKET_SLOTS + 1; i++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
             uint64_t bits = random ^ random >> 29;
