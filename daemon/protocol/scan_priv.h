@@ -24,13 +24,11 @@ static __attribute__((noinline)) const char *scan_words(const char *text, const 
 {
     const char *begin = text;
     for (; end - begin >= 8 && text < end; text += 8) {
-        uint64_t word, done = 0;
-        if (end - text < 8) {
-            done = 8 - (uint64_t)(end - text);
-            text = end - 8;
-        }
+        uint64_t word;
+        if (end - text < 8)
+            text = end - 8; /* what is looked at twice is neither of them */
         memcpy(&word, text, sizeof word);
-        uint64_t hits = (scan_equal(word, a) | scan_equal(word, b)) & ~0ull << 8 * done;
+        uint64_t hits = scan_equal(word, a) | scan_equal(word, b);
         if (hits != 0)
             return text + __builtin_ctzll(hits) / 8;
     }

@@ -132,18 +132,30 @@ static uint64_t value_check(uint32_t key, const void *of, part_fn part, size_t s
     return head.version;
 }
 
-static void view_check(struct actor *a, uint32_t k, const struct store_view *view, uint32_t now_s)
+static size_t part_of_hit(const void *of, size_t offset, const char **data)
 {
-    uint64_t version = value_check(k, view, part_of_view, view->size);
-    if (view->flags != flags_of(version))
-        lie("flags", k, version, view->flags);
-    if (view->expiry_s != STORE_NEVER_S && view->expiry_s <= now_s)
-        lie("expired and served", k, view->expiry_s, now_s);
+    const struct store_hit *hit = of;
+    *data = hit->value + offset;
+    return hit->size - offset;
+}
+
+static void version_check(struct actor *a, uint32_t k, uint64_t version, uint32_t flags)
+{
+    if (flags != flags_of(version))
+        lie("flags", k, version, flags);
     if (version < a->seen[k])
         lie("an older version came back", k, version, a->seen[k]);
     a->seen[k] = version;
     if (k % actor_count == a->index && version != a->wrote[k])
         lie("not what its owner wrote last", k, version, a->wrote[k]);
+}
+
+static void view_check(struct actor *a, uint32_t k, const struct store_view *view, uint32_t now_s)
+{
+    uint64_t version = value_check(k, view, part_of_view, view->size);
+    if (view->expiry_s != STORE_NEVER_S && view->expiry_s <= now_s)
+        lie("expired and served", k, view->expiry_s, now_s);
+    version_check(a, k, version, view->flags);
 }
 
 /* ---- what threads do ---- */
@@ -177,6 +189,25 @@ static void do_get(struct actor *a)
         view_check(a, k, &view, now_s);
     } else {
         a->misses++;
+    }
+}
+
+/* Many keys at once, some of them more than once. */
+static void do_get_many(struct actor *a)
+{
+    struct store_hit hits[STORE_PREFETCH_MAX];
+    struct store_key keys[STORE_PREFETCH_MAX];
+    char names[STORE_PREFETCH_MAX][32];
+    uint32_t k[STORE_PREFETCH_MAX];
+    unsigned count = 1 + (unsigned)draw(a, STORE_PREFETCH_MAX);
+    for (unsigned i = 0; i < count; i++)
+        keys[i] = key_of('v', k[i] = draw_key(a), names[i]);
+    unsigned got = store_get_many(a->store, keys, count, 1 + draw(a, 30000), 64, hits);
+    for (unsigned i = 0; i < got; i++) {
+        if (hits[i].value)
+            version_check(a, k[i], value_check(k[i], &hits[i], part_of_hit, hits[i].size), hits[i].flags);
+        a->hits += hits[i].value != NULL;
+        a->misses += hits[i].value == NULL;
     }
 }
 
@@ -468,8 +499,8 @@ static void do_rare(struct actor *a)
 static void *act(void *arg)
 {
     typedef void (*do_fn)(struct actor *);
-    static const do_fn often[] = {do_get,   do_get,        do_get,  do_get,   do_store,
-                                  do_store, do_arithmetic, do_join, do_touch, do_lease};
+    static const do_fn often[] = {do_get,   do_get,        do_get,  do_get_many, do_store,
+                                  do_store, do_arithmetic, do_join, do_touch,    do_lease};
     static const do_fn seldom[] = {do_cas, do_delete, do_pin, do_stage, do_browse, do_rare};
     struct actor *a = arg;
     store_thread_online(a->store);
