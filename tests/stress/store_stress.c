@@ -10,6 +10,7 @@
  * also disturbs the schedule at the marked points (base/perturb.h). Exits 1 on a lie. */
 #include "base/clock.h"
 #include "store/store.h"
+#include "value.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -20,11 +21,6 @@
 #define THREAD_MAX  16u
 #define VALUE_MAX   60000u
 #define MEMORY_SIZE ((size_t)4 << 20)
-
-struct head {
-    uint32_t key, size;
-    uint64_t version;
-};
 
 struct actor {
     pthread_t thread;
@@ -58,13 +54,6 @@ static void lie(const char *what, uint64_t key, uint64_t a, uint64_t b)
     exit(EXIT_FAILURE);
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 33) * 0xff51afd7ed558ccd;
-    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53;
-    return x ^ x >> 33;
-}
-
 static uint64_t draw(struct actor *a, uint64_t bound)
 {
     a->random += 0x9e3779b97f4a7c15;
@@ -77,24 +66,7 @@ static struct store_key key_of(char kind, uint32_t k, char name[32])
     return store_key(store, name, (size_t)size);
 }
 
-static uint32_t flags_of(uint64_t version)
-{
-    return version % 3 == 0 ? 0 : (uint32_t)mix(version);
-}
-
 /* ---- values that verify themselves ---- */
-
-static size_t value_make(char *out, uint32_t key, uint64_t version, size_t size)
-{
-    if (size < sizeof(struct head))
-        size = sizeof(struct head);
-    struct head head = {key, (uint32_t)size, version};
-    memcpy(out, &head, sizeof head);
-    uint64_t seed = mix(key ^ version << 20);
-    for (size_t i = sizeof head; i < size; i++)
-        out[i] = (char)(seed >> (i % 8 * 8) ^ i);
-    return size;
-}
 
 /* Joins a value's parts: `part` is store_view_part or store_pin_part behind a common face. */
 typedef size_t (*part_fn)(const void *of, size_t offset, const char **data);
