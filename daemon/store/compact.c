@@ -20,7 +20,7 @@
  * fit the next time either, and compacting for its sake would never end. */
 static unsigned alive_percent(const struct store *store, const struct segment *segment, uint32_t now_s)
 {
-    uint64_t live = atomic_load_explicit(&segment->live_size, memory_order_relaxed);
+    uint64_t live = segment_live_size(segment);
     uint64_t written = atomic_load_explicit(&segment->write_offset, memory_order_relaxed);
     uint32_t first_s = atomic_load_explicit(&segment->expiry_min_s, memory_order_relaxed);
     uint32_t last_s = atomic_load_explicit(&segment->expiry_max_s, memory_order_relaxed);
@@ -89,7 +89,7 @@ static void census_take(const struct store *store, struct census *census)
         const struct segment *segment = &store->segments[id];
         if (segment_state(segment) != SEGMENT_SEALED)
             continue;
-        uint64_t live = atomic_load_explicit(&segment->live_size, memory_order_relaxed);
+        uint64_t live = segment_live_size(segment);
         uint64_t written = atomic_load_explicit(&segment->write_offset, memory_order_relaxed);
         census->live += live;
         census->written += written;
@@ -133,7 +133,7 @@ static void plan_make(struct store *store)
 static bool plan_claim(struct store *store, uint32_t id, unsigned *claimed)
 {
     const struct segment *segment = &store->segments[id];
-    uint64_t live = atomic_load_explicit(&segment->live_size, memory_order_relaxed);
+    uint64_t live = segment_live_size(segment);
     uint64_t written = atomic_load_explicit(&segment->write_offset, memory_order_relaxed);
     if (segment_state(segment) != SEGMENT_SEALED ||
         alive_of_written(live, written) >= store->compaction.below)

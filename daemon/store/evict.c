@@ -48,7 +48,7 @@ static bool compacting_suffices(const struct store *store)
     uint64_t live = 0, rest = index_size(store) + (segment_reserve_count(store) << store->segment_shift);
     uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
     for (uint32_t id = 0; id < count; id++)
-        live += atomic_load_explicit(&store->segments[id].live_size, memory_order_relaxed);
+        live += segment_live_size(&store->segments[id]);
     return live * 100 / COMPACT_PERCENT_FULL + rest <= limit;
 }
 

@@ -185,4 +185,20 @@ static inline void keys_fetch_ahead(const struct store *store, struct store_key 
         key_prefetch_overflow(store, &keys[i + AHEAD_OVERFLOW], bucket_count);
 }
 
+static inline struct bucket *index_lock_inline(struct store *store, uint64_t hash)
+{
+    for (;;) {
+        uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        uint64_t index = index_bucket_of(count, hash);
+        struct bucket *bucket = &store->buckets[index];
+        PERTURB(LOCK_CHOSEN);
+        index_bucket_lock(bucket);
+        /* A split or merge of this bucket would need its lock: what is true now stays so. */
+        uint64_t now = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
+        if (__builtin_expect(now == count, 1) || index_bucket_of(now, hash) == index)
+            return bucket;
+        index_unlock(bucket);
+    }
+}
+
 #endif

@@ -119,40 +119,15 @@ void index_prefetch(const struct store *store, struct store_key *keys, unsigned 
 
 /* ---- writers ---- */
 
-void index_bucket_lock(struct bucket *bucket)
+void index_bucket_lock_wait(struct bucket *bucket)
 {
-    for (unsigned turns = 0;; spin_pause(&turns)) {
-        uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
-        /* Acquire pairs with the release of index_unlock: the last holder's changes are seen. */
-        if (!(word & BUCKET_LOCKED) &&
-            atomic_compare_exchange_weak_explicit(&bucket->word, &word, word | BUCKET_LOCKED,
-                                                  memory_order_acquire, memory_order_relaxed))
-            return;
+    for (unsigned turns = 0; !index_bucket_lock_try(bucket); spin_pause(&turns))
         PERTURB(LOCK_BUSY);
-    }
 }
 
 struct bucket *index_lock(struct store *store, uint64_t hash)
 {
-    for (;;) {
-        uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
-        uint64_t index = index_bucket_of(count, hash);
-        struct bucket *bucket = &store->buckets[index];
-        PERTURB(LOCK_CHOSEN);
-        index_bucket_lock(bucket);
-        /* A split or merge of this bucket would need its lock: what is true now stays so. */
-        count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
-        if (index_bucket_of(count, hash) == index)
-            return bucket;
-        index_unlock(bucket);
-    }
-}
-
-void index_unlock(struct bucket *bucket)
-{
-    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
-    uint64_t version = (word + 1) & BUCKET_VERSION_MASK; /* clears the lock and counts the change */
-    atomic_store_explicit(&bucket->word, (word & ~BUCKET_VERSION_MASK) | version, memory_order_release);
+    return index_lock_inline(store, hash);
 }
 
 _Atomic uint64_t *index_slot_of_key(struct store *store, struct bucket *bucket, const struct store_key *key)

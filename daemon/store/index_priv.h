@@ -112,6 +112,29 @@ static inline void slot_count_access(_Atomic uint64_t *slot, uint64_t value)
                                                 memory_order_relaxed, memory_order_relaxed);
 }
 
+static inline bool index_bucket_lock_try(struct bucket *bucket)
+{
+    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+    /* Acquire pairs with the release of index_unlock: the last holder's changes are seen. */
+    return !(word & BUCKET_LOCKED) &&
+           atomic_compare_exchange_strong_explicit(&bucket->word, &word, word | BUCKET_LOCKED,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+void index_bucket_lock_wait(struct bucket *bucket);
+static inline void index_bucket_lock(struct bucket *bucket)
+{
+    if (__builtin_expect(!index_bucket_lock_try(bucket), 0))
+        index_bucket_lock_wait(bucket);
+}
+
+static inline void index_unlock(struct bucket *bucket)
+{
+    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
+    uint64_t version = (word + 1) & BUCKET_VERSION_MASK; /* clears the lock and counts the change */
+    atomic_store_explicit(&bucket->word, (word & ~BUCKET_VERSION_MASK) | version, memory_order_release);
+}
+
 bool index_open(struct store *store, size_t memory_size, size_t memory_size_max);
 void index_close(struct store *store);
 void index_floor_set(struct store *store, size_t memory_size);
@@ -123,7 +146,6 @@ void index_prefetch(const struct store *store, struct store_key *keys, unsigned 
 
 /* The key's bucket, locked. Its chain is the caller's until index_unlock. */
 struct bucket *index_lock(struct store *store, uint64_t hash);
-void index_unlock(struct bucket *bucket);
 /* In a locked bucket: the slot of a key, of a place, or one to put a new item in (NULL: no room for one more
  * overflow bucket). */
 _Atomic uint64_t *index_slot_of_key(struct store *store, struct bucket *bucket, const struct store_key *key);
@@ -152,7 +174,6 @@ bool index_split(struct store *store);
 bool index_merge(struct store *store);
 void index_release(struct store *store);      /* gives back memory beyond the last bucket */
 size_t index_size(const struct store *store); /* memory held, overflow included */
-void index_bucket_lock(struct bucket *bucket);
 
 void *index_reserve(size_t size); /* address space; NULL: none */
 

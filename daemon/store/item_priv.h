@@ -108,9 +108,15 @@ static inline char *item_inline_value(const struct item *item)
     return item_key(item) + item_key_size(item);
 }
 
+/* With the flags known. */
+static inline size_t item_record_size_as(const struct item *item, unsigned flags)
+{
+    return item_round(item_head_size(flags) + item_key_size(item) + item_inline_size(item));
+}
+
 static inline size_t item_record_size(const struct item *item)
 {
-    return item_round(item_head_size(item_flags(item)) + item_key_size(item) + item_inline_size(item));
+    return item_record_size_as(item, item_flags(item));
 }
 
 static inline _Atomic uint32_t *item_expiry_word(const struct item *item)

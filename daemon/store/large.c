@@ -9,13 +9,11 @@
 
 #include <stdlib.h>
 
-#define INLINE_SHARE     8u /* of a segment: the largest record with its value inside */
 #define CHUNK_SHARE      4u
 #define CHUNK_SHARE_MIN  8u
 #define DESCRIPTOR_SHARE 2u
 #define CHUNK_HEAD_SIZE  24u /* header, an unused word, the hash of the item: the bytes then lie 8-aligned */
 #define CHUNK_KEY_SIZE   8u
-#define HEAD_SIZE_MAX    (ITEM_HEADER_SIZE + 16u + STORE_KEY_SIZE_MAX)
 
 static size_t chunk_size_min(const struct store *store)
 {
@@ -24,13 +22,8 @@ static size_t chunk_size_min(const struct store *store)
 
 size_t large_size_max(const struct store *store)
 {
-    size_t list_size = segment_size(store) / DESCRIPTOR_SHARE - HEAD_SIZE_MAX - large_inline_size(0);
+    size_t list_size = segment_size(store) / DESCRIPTOR_SHARE - LARGE_HEAD_SIZE_MAX - large_inline_size(0);
     return list_size / sizeof(uint64_t) * chunk_size_min(store);
-}
-
-bool large_needed(const struct store *store, const struct pending *pending)
-{
-    return HEAD_SIZE_MAX + pending->value_size > segment_size(store) / INLINE_SHARE;
 }
 
 static bool chunks_note(struct store_thread *thread, struct pending *pending, uint64_t chunk)
@@ -90,7 +83,7 @@ bool large_prepare(struct store_thread *thread, struct pending *pending)
         left -= size;
     }
     pending->inline_size = large_inline_size(pending->chunk_count);
-    if (HEAD_SIZE_MAX + pending->inline_size <= segment_size(thread->store) / DESCRIPTOR_SHARE)
+    if (LARGE_HEAD_SIZE_MAX + pending->inline_size <= segment_size(thread->store) / DESCRIPTOR_SHARE)
         return true;
     large_release(thread, pending);
     return false;

@@ -71,8 +71,8 @@ static void seed_mean(struct store *store)
     uint64_t size = 0, count = 0;
     uint32_t segments = atomic_load_explicit(&store->segment_count, memory_order_acquire);
     for (uint32_t id = 0; id < segments; id++) {
-        size += atomic_load_explicit(&store->segments[id].live_size, memory_order_relaxed);
-        count += atomic_load_explicit(&store->segments[id].live_count, memory_order_relaxed);
+        size += segment_live_size(&store->segments[id]);
+        count += segment_live_count(&store->segments[id]);
     }
     if (count == 0)
         return;
@@ -352,7 +352,7 @@ static bool drain_segment(struct store *store, uint32_t id)
         ghosts_settle(store);
     }
     PERTURB(DRAIN_BEGUN);
-    while (!drain.stuck && atomic_load_explicit(&segment->live_size, memory_order_relaxed) > 0 &&
+    while (!drain.stuck && segment_live_size(segment) > 0 &&
            (count = records_next(store, id, &offset, records)) > 0)
         for (unsigned i = 0; i < count; i++) {
             if (item_flags(records[i].item) & ITEM_CHUNK)

@@ -23,7 +23,8 @@
 #define HAND_STEPS    8u
 
 struct cell {
-    uint32_t segment, offset, generation;
+    uint64_t location;
+    uint32_t generation; /* of its segment */
     uint16_t bin;
     uint16_t next;
 };
@@ -175,8 +176,9 @@ static bool segment_recycles(const struct segment *segment)
 static uint16_t cell_make(struct store_thread *thread, const struct item *item, uint64_t location)
 {
     const struct segment *segment = segment_of(thread->store, location);
-    size_t size = item_record_size(item);
-    if (!thread->recycler || (item_flags(item) & (ITEM_LARGE | ITEM_CHUNK)) || size > CELL_SIZE_MAX ||
+    unsigned flags = item_flags(item);
+    size_t size = item_record_size_as(item, flags);
+    if (!thread->recycler || (flags & (ITEM_LARGE | ITEM_CHUNK)) || size > CELL_SIZE_MAX ||
         !segment_recycles(segment))
         return CELL_NONE;
     uint16_t at = cell_new(thread->recycler);
@@ -185,8 +187,7 @@ static uint16_t cell_make(struct store_thread *thread, const struct item *item, 
     bool expires = atomic_load_explicit(&segment->expiry_max_s, memory_order_relaxed) != SEGMENT_NEVER_S;
     enum pool pool = (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
     thread->recycler->cell[at] = (struct cell){
-        .segment = location_segment(location),
-        .offset = location_offset(location),
+        .location = location,
         .generation = atomic_load_explicit(&segment->generation, memory_order_relaxed),
         .bin = bin_of(pool, expires, size),
     };
@@ -222,7 +223,7 @@ static bool expiry_suits(const struct segment *segment, uint32_t expiry_s)
  * claimed later is walked only then. */
 static bool cell_usable(const struct store *store, const struct cell *cell, uint32_t expiry_s)
 {
-    const struct segment *segment = &store->segments[cell->segment];
+    const struct segment *segment = segment_of(store, cell->location);
     if (!segment_recycles(segment) ||
         atomic_load_explicit(&segment->generation, memory_order_relaxed) != cell->generation)
         return false;
@@ -236,19 +237,19 @@ static bool cell_usable(const struct store *store, const struct cell *cell, uint
     return (int32_t)(serial - young) >= 0 && expiry_suits(segment, expiry_s);
 }
 
-bool recycle_take(struct store_thread *thread, const struct pending *pending, size_t size, uint64_t *location)
+bool recycle_take(struct store_thread *thread, const struct placement *placement, size_t size,
+                  uint64_t *location)
 {
     struct recycler *recycler = thread->recycler;
     if (!recycler || size > CELL_SIZE_MAX)
         return false;
     if (recycler->waiting_count > 0 && !recycler->looked)
         batches_collect(thread, recycler);
-    uint16_t bin = bin_of(pending->pool, pending->expiry_s != STORE_NEVER_S, size), at;
+    uint16_t bin = bin_of(placement->pool, placement->expiry_s != STORE_NEVER_S, size), at;
     for (unsigned tries = 0; tries < TAKE_TRIES && (at = bin_pop(recycler, bin)) != CELL_NONE; tries++) {
         const struct cell *cell = &recycler->cell[at];
-        bool usable = cell_usable(thread->store, cell, pending->expiry_s);
-        if (usable)
-            *location = location_make(cell->segment, cell->offset);
+        bool usable = cell_usable(thread->store, cell, placement->expiry_s);
+        *location = cell->location;
         cell_drop(recycler, at);
         if (usable) {
             metrics_add(thread->block, METRIC_recycled_writes, 1);

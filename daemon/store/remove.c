@@ -4,20 +4,8 @@
 #include "metrics/events.h"
 #include "store/store_priv.h"
 
-enum removal removal_of(const struct store *store, const struct item *item, uint32_t now_s,
-                        enum removal alive)
+void live_count_chunks(struct store *store, const struct item *item, int sign)
 {
-    if (item_flushed(store, item))
-        return REMOVAL_FLUSHED;
-    return item_expired(item, now_s) ? REMOVAL_EXPIRED : alive;
-}
-
-/* Adds the bytes of all its records to their segments' live sizes, or takes them off. */
-void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign)
-{
-    segment_count_live(segment_of(store, location), sign * (int64_t)item_record_size(item), sign);
-    if (!(item_flags(item) & ITEM_LARGE))
-        return;
     const struct large *large = item_large(item);
     for (uint64_t i = 0; i < large->count; i++) {
         uint64_t chunk = atomic_load_explicit(&large->chunk[i], memory_order_acquire) & LOCATION_MASK;
@@ -40,8 +28,9 @@ static void tell_evicted(struct metrics_block *block, const struct item *item, u
 
 /* Its age is that of its segment: since it was stored, or last copied because it had been read. */
 static void count_evicted(struct store_thread *thread, const struct item *item, unsigned band,
-                          uint32_t segment_created_s)
+                          const struct segment *segment)
 {
+    uint32_t created_s = atomic_load_explicit(&segment->created_s, memory_order_relaxed);
     struct metrics_block *block = thread->block;
     uint32_t now_s = clock_s(), idle_s = now_s - item_access_s(item, now_s);
     metrics_band_add(block, band, BAND_evicted, 1);
@@ -53,7 +42,7 @@ static void count_evicted(struct store_thread *thread, const struct item *item, 
         metrics_add(block, METRIC_evicted_unfetched, 1);
         metrics_band_add(block, band, BAND_evicted_unfetched, 1);
     }
-    metrics_distribution_add(block, DISTRIBUTION_evicted_age, now_s - segment_created_s);
+    metrics_distribution_add(block, DISTRIBUTION_evicted_age, now_s - created_s);
     metrics_distribution_add(block, DISTRIBUTION_evicted_idle, idle_s);
     /* Relaxed: a gauge; partner: usage_probe. */
     atomic_store_explicit(&thread->store->evicted_idle_s[band], idle_s, memory_order_relaxed);
@@ -83,10 +72,8 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
     metrics_band_add(block, band, BAND_removed, 1);
     metrics_band_add(block, band, BAND_removed_bytes, size);
     metrics_size_add(block, size, -1);
-    uint32_t created_s =
-        atomic_load_explicit(&segment_of(thread->store, location)->created_s, memory_order_relaxed);
     if (removal == REMOVAL_EVICTED)
-        count_evicted(thread, item, band, created_s);
+        count_evicted(thread, item, band, segment_of(thread->store, location));
     if (removal == REMOVAL_EXPIRED)
         count_expired(block, item, band);
     recycle_unlinked(thread, item, location);

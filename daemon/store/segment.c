@@ -229,8 +229,8 @@ size_t segment_reserve_count(const struct store *store)
 
 static void segment_reset(struct segment *segment, enum pool pool)
 {
-    ASSERT(atomic_load_explicit(&segment->live_size, memory_order_relaxed) == 0);
-    ASSERT(atomic_load_explicit(&segment->live_count, memory_order_relaxed) == 0);
+    ASSERT(segment_live_size(segment) == 0);
+    ASSERT(segment_live_count(segment) == 0);
     count_set(&segment->write_offset, 0);
     count_set(&segment->created_s, clock_s());
     /* Before the state: who sees it OPEN sees this too. */
@@ -344,7 +344,7 @@ void segment_unclaim(struct store *store, uint32_t id)
 void segment_drained(struct store *store, uint32_t id)
 {
     struct segment *segment = &store->segments[id];
-    ASSERT(atomic_load_explicit(&segment->live_size, memory_order_relaxed) == 0);
+    ASSERT(segment_live_size(segment) == 0);
     lock_acquire(&store->segments_lock);
     segment->epoch = epoch_advance(store);
     segment_move(segment, SEGMENT_DRAINING, SEGMENT_LIMBO);

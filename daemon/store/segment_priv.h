@@ -41,8 +41,7 @@ enum pool { POOL_SMALL, POOL_MAIN, POOL_COUNT };
 struct segment {
     _Alignas(64) _Atomic uint32_t state;
     _Atomic uint32_t write_offset;
-    _Atomic uint32_t live_size;  /* of records that a slot or a live item's chunk list points to */
-    _Atomic uint32_t live_count; /* of items, chunks not counted */
+    _Atomic uint64_t live; /* of records that a slot or a live item's chunk list points to: see below */
     _Atomic uint32_t created_s;
     _Atomic uint32_t expiry_min_s, expiry_max_s; /* SEGMENT_NEVER_S: some item never expires */
     _Atomic uint32_t pins;
@@ -93,12 +92,26 @@ size_t segment_available(const struct store *store);
 
 size_t segment_reserve_count(const struct store *store);
 
+/* What is alive of a segment is one word, so that a write counts it with one locked instruction: the bytes of
+ * its records, and above them how many items they are, chunks not counted. */
+#define LIVE_COUNT_SHIFT 32u
+
 static inline void segment_count_live(struct segment *segment, int64_t size, int count)
 {
-    /* Relaxed: sums; the reclaimer reads exact ones only when the segment is its own. */
-    atomic_fetch_add_explicit(&segment->live_size, (uint32_t)size, memory_order_relaxed);
-    if (count != 0)
-        atomic_fetch_add_explicit(&segment->live_count, (uint32_t)count, memory_order_relaxed);
+    /* Relaxed: sums; the reclaimer reads exact ones only when the segment is its own. What is taken off was
+     * added before, so that neither half ever borrows from the other for good. */
+    uint64_t change = ((uint64_t)(int64_t)count << LIVE_COUNT_SHIFT) + (uint64_t)size;
+    atomic_fetch_add_explicit(&segment->live, change, memory_order_relaxed);
+}
+
+static inline uint32_t segment_live_size(const struct segment *segment)
+{
+    return (uint32_t)atomic_load_explicit(&segment->live, memory_order_relaxed);
+}
+
+static inline uint32_t segment_live_count(const struct segment *segment)
+{
+    return (uint32_t)(atomic_load_explicit(&segment->live, memory_order_relaxed) >> LIVE_COUNT_SHIFT);
 }
 
 static inline enum segment_state segment_state(const struct segment *segment)

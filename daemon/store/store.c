@@ -80,6 +80,8 @@ struct store *store_create(const struct store_config *config, struct metrics *me
     atomic_init(&store->epoch, 1);
     if (!parts_open(store, config))
         return fail(store, error, error_size, "cannot reserve address space for the memory limit");
+    if (store->item_size_max > large_size_max(store))
+        store->item_size_max = large_size_max(store);
     struct metrics_block *block = metrics_block_create(metrics);
     store->reclaimer = block ? store_thread_create(store, block) : NULL;
     if (!store->reclaimer)

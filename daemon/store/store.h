@@ -191,6 +191,16 @@ struct store_written {
 enum result store_write(struct store_thread *thread, const struct store_write *write,
                         struct store_written *written);
 
+/* A set without a condition, which most writes are: store_write with STORE_SET and nothing else. */
+struct store_set {
+    const struct store_key *key; /* borrowed for the call, as is the value */
+    const char *value;
+    size_t size;
+    uint32_t flags, expiry_s;
+};
+enum result store_set(struct store_thread *thread, const struct store_set *set,
+                      struct store_written *written);
+
 /* Would a value of this size with this key be TOO_LARGE? Asked before its body is read. */
 bool store_fits(const struct store *store, size_t key_size, size_t value_size);
 

@@ -66,7 +66,8 @@ struct store {
     uint32_t ghost_line_max;
     _Atomic uint32_t brief_s; /* a time to live below it is short beside main's rounds */
     bool no_eviction;
-    size_t item_size_max, memory_size_max;
+    size_t item_size_max; /* -I, and what chunks can hold */
+    size_t memory_size_max;
 
     _Alignas(64) _Atomic uint64_t seq_next; /* batches of write sequence numbers */
     _Alignas(64) _Atomic uint64_t epoch;    /* grace periods are counted in these */
@@ -236,8 +237,13 @@ static inline void flush_poll(struct store *store, uint32_t now_s)
 enum removal { REMOVAL_EVICTED, REMOVAL_EXPIRED, REMOVAL_DELETED, REMOVAL_REPLACED, REMOVAL_FLUSHED };
 
 /* Why an item that is in the way goes: it may be dead already. */
-enum removal removal_of(const struct store *store, const struct item *item, uint32_t now_s,
-                        enum removal alive);
+static inline enum removal removal_of(const struct store *store, const struct item *item, uint32_t now_s,
+                                      enum removal alive)
+{
+    if (item_flushed(store, item))
+        return REMOVAL_FLUSHED;
+    return item_expired(item, now_s) ? REMOVAL_EXPIRED : alive;
+}
 /* Takes an item's bytes off its segments' live sizes and counts its removal. Its bucket is locked. */
 void removal_count(struct store_thread *thread, const struct item *item, uint64_t location,
                    enum removal removal);
@@ -245,7 +251,15 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
 void removal_unlink(struct store_thread *thread, _Atomic uint64_t *slot, uint64_t hash, enum removal removal);
 /* An item found dead by a reader: unlinks it, unless it has gone or come alive meanwhile. */
 void removal_of_dead(struct store_thread *thread, uint64_t hash, uint64_t location);
-void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign);
+void live_count_chunks(struct store *store, const struct item *item, int sign);
+
+/* Adds the bytes of all of an item's records to their segments' live sizes, or takes them off. */
+static inline void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign)
+{
+    segment_count_live(segment_of(store, location), sign * (int64_t)item_record_size(item), sign);
+    if (__builtin_expect((item_flags(item) & ITEM_LARGE) != 0, 0))
+        live_count_chunks(store, item, sign);
+}
 
 /* ---- recycle.c ---- */
 struct recycler *recycler_create(void); /* NULL: no memory; the thread does without */
@@ -328,6 +342,9 @@ bool flush_sweep(struct store *store);
 void staging_free_spares(struct store *store);
 /* Frees those that no body has needed since the last call. */
 void staging_trim_spares(struct store *store);
+
+/* ---- large.c ---- */
+size_t large_size_max(const struct store *store); /* of an item that chunks can hold */
 
 /* ---- maintain.c ---- */
 void maintain_wake(struct store *store);

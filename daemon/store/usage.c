@@ -64,8 +64,8 @@ void store_usage_read(struct store *store, struct store_usage *usage)
     uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
     for (uint32_t id = 0; id < count; id++) {
         const struct segment *segment = &store->segments[id];
-        usage->live_size += atomic_load_explicit(&segment->live_size, memory_order_relaxed);
-        usage->item_count += atomic_load_explicit(&segment->live_count, memory_order_relaxed);
+        usage->live_size += segment_live_size(segment);
+        usage->item_count += segment_live_count(segment);
     }
 }
 

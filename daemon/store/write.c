@@ -10,15 +10,20 @@ bool store_fits(const struct store *store, size_t key_size, size_t value_size)
     size_t size = MEMCACHED_HEADER_SIZE + MEMCACHED_ENDS_SIZE + key_size + value_size;
     /* No item may take more than half the memory, whatever -I says: there must be room for another. */
     size_t half = (size_t)atomic_load_explicit(&store->limit_size, memory_order_relaxed) / 2;
-    return size <= store->item_size_max && size <= half && size <= large_size_max(store);
+    return size <= store->item_size_max && size <= half;
 }
 
 /* ---- preparing ---- */
 
+static struct placement placement_of(const struct pending *pending)
+{
+    return (struct placement){.pool = pending->pool, .expiry_s = pending->expiry_s};
+}
+
 struct item *write_reserve(struct store_thread *thread, const struct pending *pending,
                            struct reservation *reservation)
 {
-    struct placement placement = {.pool = pending->pool, .expiry_s = pending->expiry_s};
+    struct placement placement = placement_of(pending);
     for (;;) {
         struct item *item = lane_reserve(thread, &placement, reservation);
         if (item || !evict_directly(thread))
@@ -47,12 +52,13 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
     pending->inline_size = pending->value_size;
     if (__builtin_expect(pending->shared != NULL, 0))
         pending->inline_size = item_inline_size(pending->shared);
-    else if (large_needed(thread->store, pending) && !large_prepare(thread, pending))
+    else if (large_needed(thread->store, pending->value_size) && !large_prepare(thread, pending))
         return false;
+    struct placement placement = placement_of(pending);
     size_t size =
         item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
     if (pending->chunk_count > 0 || pending->shared ||
-        !recycle_take(thread, pending, size, &pending->location)) {
+        !recycle_take(thread, &placement, size, &pending->location)) {
         struct reservation reservation = {.size = size, .size_min = size};
         if (!write_reserve(thread, pending, &reservation)) {
             large_release(thread, pending);
@@ -124,16 +130,6 @@ void write_abandon(struct store_thread *thread, struct pending *pending)
 
 /* ---- publishing ---- */
 
-enum pool write_pool(struct store_thread *thread, const struct store_key *key, const struct found *found,
-                     uint32_t expiry_s)
-{
-    const struct store *store = thread->store;
-    if (found->item)
-        return (enum pool)atomic_load_explicit(&segment_of(store, slot_location(found->value))->pool,
-                                               memory_order_relaxed);
-    return pools_admit(thread, key->hash, expiry_s);
-}
-
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas)
 {
     if (__builtin_expect(cas != 0, 0) && item && mode != STORE_ADD && item_cas(item) != cas)
@@ -162,22 +158,6 @@ bool write_found_again(struct store_thread *thread, const struct store_key *key,
            item_seq(found->item) == condition->seq;
 }
 
-static void count_stored(struct store_thread *thread, const struct pending *pending)
-{
-    struct metrics_block *block = thread->block;
-    size_t size = item_counted_size(pending->key.size, pending->value_size);
-    unsigned band = metrics_band_of(size);
-    metrics_band_add(block, band, BAND_stored, 1);
-    metrics_band_add(block, band, BAND_stored_bytes, size);
-    metrics_size_add(block, size, 1);
-}
-
-static void note_insert(struct store_thread *thread)
-{
-    thread_count_slot(thread, 1);
-    thread->inserts++;
-}
-
 /* With the bucket locked: puts the item into `slot`, in the place of `old` (NULL: none). */
 static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, const struct pending *pending,
                          const struct item *old, const struct condition *condition)
@@ -186,21 +166,17 @@ static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, co
     uint64_t before = slot_load(slot);
     unsigned freq = old ? slot_freq(before) : 0;
     live_count_item(store, pending->item, pending->location, 1);
-    thread_count_written(thread, item_counted_size(pending->key.size, pending->value_size));
     uint64_t marks = (before & condition->marks_kept) | condition->marks;
     slot_store(slot, slot_make(pending->key.hash, pending->location, item_record_size(pending->item), freq) |
                          marks);
     if (condition->same_item) {
+        thread_count_written(thread, item_counted_size(pending->key.size, pending->value_size));
         live_count_item(store, old, slot_location(before), -1);
         recycle_unlinked(thread, old, slot_location(before));
         return;
     }
-    count_stored(thread, pending);
-    if (old)
-        removal_count(thread, old, slot_location(before),
-                      removal_of(store, old, clock_s(), REMOVAL_REPLACED));
-    else
-        note_insert(thread);
+    write_count_stored(thread, pending->key.size, pending->value_size);
+    write_count_replaced(thread, old, slot_location(before), clock_s());
 }
 
 static enum result condition_check(const struct store *store, const struct item *item, uint64_t location,
@@ -266,10 +242,7 @@ enum result write_publish(struct store_thread *thread, struct pending *pending,
     if (result != RESULT_STORED)
         recycle_unused(thread, pending->item, pending->location);
     large_release(thread, pending);
-    if (thread->inserts >= STORE_INSERTS_A_WAKE) {
-        thread->inserts = 0;
-        maintain_wake(thread->store); /* the index may have to grow */
-    }
+    write_tell_maintainer(thread);
     return result;
 }
 
@@ -395,14 +368,9 @@ static enum result write_joined(struct store_thread *thread, const struct store_
     return write_publish(thread, pending, &condition);
 }
 
-static void note_stored(struct store_thread *thread, const struct store_write *write,
-                        const struct pending *pending, uint32_t now_s, struct store_written *written)
+static bool write_is_plain(const struct store_write *write)
 {
-    metrics_distribution_add(thread->block, DISTRIBUTION_value_size, write->size);
-    metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl,
-                             write->expiry_s > now_s ? write->expiry_s - now_s : 0);
-    if (written)
-        *written = (struct store_written){pending_cas(pending), pending->value_size};
+    return write->mode == STORE_SET && write->cas == 0 && !write->cas_chosen && !write->key_binary;
 }
 
 enum result store_write(struct store_thread *thread, const struct store_write *write,
@@ -414,13 +382,21 @@ enum result store_write(struct store_thread *thread, const struct store_write *w
     flush_poll(thread->store, now_s);
     if (!store_fits(thread->store, write->key.size, write->size))
         return write_fail(thread, write, RESULT_TOO_LARGE);
+    if (write_is_plain(write)) {
+        struct store_set set = {&write->key, write->value, write->size, write->flags, write->expiry_s};
+        if (write_plain(thread, &set, now_s, written))
+            return RESULT_STORED;
+    }
     bool joined = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
     do
         result = joined ? write_joined(thread, write, &pending) : write_once(thread, write, 0, &pending);
     while (result == RESULT_MISS);
     if (result == RESULT_TOO_LARGE || result == RESULT_NO_MEMORY)
         return write_fail(thread, write, result);
-    if (result == RESULT_STORED)
-        note_stored(thread, write, &pending, now_s, written);
-    return result;
+    if (result != RESULT_STORED)
+        return result;
+    write_told(thread, write->size, write->expiry_s, now_s);
+    if (written)
+        *written = (struct store_written){pending_cas(&pending), pending.value_size};
+    return RESULT_STORED;
 }

@@ -62,6 +62,58 @@ static inline uint64_t pending_cas(const struct pending *pending)
     return item_cas(pending->item);
 }
 
+/* Which pool an item that replaces `found` belongs to, or that comes anew. */
+static inline enum pool write_pool(struct store_thread *thread, const struct store_key *key,
+                                   const struct found *found, uint32_t expiry_s)
+{
+    if (__builtin_expect(!found->item, 0))
+        return pools_admit(thread, key->hash, expiry_s);
+    const struct segment *segment = segment_of(thread->store, slot_location(found->value));
+    return (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
+}
+
+/* ---- counting what was written ---- */
+
+static inline void write_count_stored(struct store_thread *thread, size_t key_size, size_t value_size)
+{
+    struct metrics_block *block = thread->block;
+    size_t size = item_counted_size(key_size, value_size);
+    unsigned band = metrics_band_of(size);
+    thread_count_written(thread, size);
+    metrics_band_add(block, band, BAND_stored, 1);
+    metrics_band_add(block, band, BAND_stored_bytes, size);
+    metrics_size_add(block, size, 1);
+}
+
+/* With the bucket locked: what was in the new item's way (NULL: nothing). */
+static inline void write_count_replaced(struct store_thread *thread, const struct item *old,
+                                        uint64_t location, uint32_t now_s)
+{
+    if (__builtin_expect(old != NULL, 1)) {
+        removal_count(thread, old, location, removal_of(thread->store, old, now_s, REMOVAL_REPLACED));
+        return;
+    }
+    thread_count_slot(thread, 1);
+    thread->inserts++;
+}
+
+/* Behind a write, with nothing locked. */
+static inline void write_tell_maintainer(struct store_thread *thread)
+{
+    if (__builtin_expect(thread->inserts < STORE_INSERTS_A_WAKE, 1))
+        return;
+    thread->inserts = 0;
+    maintain_wake(thread->store); /* the index may have to grow */
+}
+
+/* What a client has written. */
+static inline void write_told(struct store_thread *thread, size_t value_size, uint32_t expiry_s,
+                              uint32_t now_s)
+{
+    metrics_distribution_add(thread->block, DISTRIBUTION_value_size, value_size);
+    metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl, expiry_s > now_s ? expiry_s - now_s : 0);
+}
+
 /* Where the key's item has just been found: publishing looks there first. */
 static inline void write_note_found(const struct store_thread *thread, struct pending *pending,
                                     const struct found *found)
@@ -88,14 +140,16 @@ void write_fill_as(struct store_thread *thread, struct pending *pending, const s
 enum result write_publish(struct store_thread *thread, struct pending *pending,
                           const struct condition *condition);
 void write_abandon(struct store_thread *thread, struct pending *pending);
-/* Which pool an item that replaces `found` belongs to, or that comes anew. */
-enum pool write_pool(struct store_thread *thread, const struct store_key *key, const struct found *found,
-                     uint32_t expiry_s);
 /* STORED when nothing stands against the mode with this live item (NULL: none). */
 enum result write_condition(const struct item *item, enum store_mode mode, uint64_t cas);
 /* Is the item found again as it was? */
 bool write_found_again(struct store_thread *thread, const struct store_key *key,
                        const struct condition *condition, struct found *found);
+
+/* ---- write_plain.c ---- */
+/* Does a set of a size that fits, if that is the plain thing to do. False: nothing has happened. */
+bool write_plain(struct store_thread *thread, const struct store_set *set, uint32_t now_s,
+                 struct store_written *written);
 
 /* ---- touch.c ---- */
 /* Gives a live item an expiry: HIT; MISS when there is none, NOT_STORED when it changed meanwhile, NO_MEMORY.
@@ -106,12 +160,17 @@ enum result touch_try(struct store_thread *thread, const struct store_key *key, 
 /* ---- recycle.c ---- */
 /* A place for a record of this size that was another's. It is to be written and published before this thread
  * is quiescent. False: there is none that suits. */
-bool recycle_take(struct store_thread *thread, const struct pending *pending, size_t size,
+bool recycle_take(struct store_thread *thread, const struct placement *placement, size_t size,
                   uint64_t *location);
 
 /* ---- large.c ---- */
-bool large_needed(const struct store *store, const struct pending *pending);
-size_t large_size_max(const struct store *store); /* of an item that chunks can hold */
+#define LARGE_INLINE_SHARE  8u /* of a segment: the largest record with its value inside */
+#define LARGE_HEAD_SIZE_MAX (ITEM_HEADER_SIZE + 16u + STORE_KEY_SIZE_MAX)
+/* Whether a value of this size does not go into its item. */
+static inline bool large_needed(const struct store *store, size_t value_size)
+{
+    return LARGE_HEAD_SIZE_MAX + value_size > segment_size(store) / LARGE_INLINE_SHARE;
+}
 bool large_prepare(struct store_thread *thread, struct pending *pending);
 void large_fill(struct store_thread *thread, struct pending *pending, const struct value_source *source);
 /* With the bucket locked: the chunks of `item` are `copy`'s too, and live as long as it does. */
