@@ -102,7 +102,7 @@ struct request {
     bool valueless;    /* a retrieval whose hit is answered without the value */
     bool last;         /* the connection is closed behind its answer */
     bool create;       /* arithmetic: a miss stores `initial` */
-    bool plain;        /* get or gets of text with all of its keys, to be answered with its like together */
+    bool plain;        /* of text, whole, and nothing special about it: done with its like together */
     uint8_t opcode;    /* binary */
     uint8_t mode;      /* meta: the letter of M; of ms then its enum store_mode */
     uint16_t key_first, key_count; /* in the batch */

@@ -193,7 +193,7 @@ static enum step run_row(struct run *run, const struct request *request, unsigne
 {
     if (plain == 0)
         return run_request(run, request);
-    return run_gets(run, request, plain);
+    return request->command == COMMAND_set ? run_sets(run, request, plain) : run_gets(run, request, plain);
 }
 
 static enum step run_batch(struct run *run)

@@ -88,6 +88,8 @@ enum step run_long_reply(struct run *run);
 enum step run_keys(struct run *run, const struct request *request);
 /* The same for `count` plain gets of one command, from `request` on. */
 enum step run_gets(struct run *run, const struct request *request, unsigned count);
+/* `count` plain sets, from `request` on. */
+enum step run_sets(struct run *run, const struct request *request, unsigned count);
 /* Goes on with a value in pieces. */
 enum step run_value(struct run *run);
 

@@ -463,16 +463,18 @@ static inline bool parse_plain_keys(struct parser *parser, enum command command,
 }
 
 /* A space and a number of up to nine digits. Returns where it ends, or NULL: something else. */
-static const char *plain_number(const char *at, const char *end, uint32_t *number)
+static inline const char *plain_number(const char *at, const char *end, uint32_t *number)
 {
-    if (at == end || *at != ' ')
+    if (end - at < 2 || *at != ' ')
         return NULL;
     const char *first = ++at;
-    uint32_t value = 0;
-    for (; at < end && (unsigned char)(*at - '0') <= 9; at++)
-        value = value * 10 + (uint32_t)(*at - '0');
+    uint32_t digit = (unsigned char)(*at - '0'), value = digit;
+    if (digit > 9)
+        return NULL;
+    while (++at < end && (digit = (unsigned char)(*at - '0')) <= 9)
+        value = value * 10 + digit;
     *number = value;
-    return at == first || at - first > 9 ? NULL : at;
+    return at - first > 9 ? NULL : at;
 }
 
 /* "set" with unsigned numbers, its answer wanted and its whole body there: nearly every one. `at` is behind
@@ -492,7 +494,8 @@ static __attribute__((noinline)) bool parse_plain_set(struct parser *parser, con
         return false;
     struct request *request = request_open_plain(parser, COMMAND_set, at + 2 + size + 2);
     request->flags = flags;
-    request->expiry_s = protocol_expiry(exptime);
+    request->plain = true;
+    request->expiry_s = exptime == 0 ? STORE_NEVER_S : protocol_expiry(exptime);
     request->body = at + 2;
     request->body_size = size;
     text_key_add(parser, request, key, key_size);
