@@ -315,6 +315,74 @@ START_TEST(sees_what_an_earlier_request_of_the_batch_did)
 }
 END_TEST
 
+/* ---- sets in a row, which are done together ---- */
+
+START_TEST(answers_each_of_the_sets_in_a_row)
+{
+    struct fixture *f = fixture_open(&roomy);
+    ck_assert_str_eq(
+        fixture_ask(f, "set a 0 0 1\r\n1\r\nset b 7 0 0\r\n\r\nset a 4294967295 60 2\r\n22\r\n"
+                       "set c 0 0 1 noreply\r\nc\r\nset d 0 -1 1\r\nd\r\nset a 0 0 x\r\n"
+                       "set e 0 0 1\r\nee\r\nset f 0000000000 0 1\r\nf\r\nset b 0 0 3\r\nbbb\r\n"),
+        "STORED\r\nSTORED\r\nSTORED\r\nSTORED\r\nCLIENT_ERROR bad command line format\r\n"
+        "CLIENT_ERROR bad data chunk\r\nCLIENT_ERROR bad command line format\r\nSTORED\r\nSTORED\r\n");
+    ck_assert_str_eq(fixture_ask(f, "get a b c d e f\r\n"),
+                     "VALUE a 4294967295 2\r\n22\r\nVALUE b 0 3\r\nbbb\r\nVALUE c 0 1\r\nc\r\n"
+                     "VALUE f 0 1\r\nf\r\nEND\r\n");
+    fixture_close(f);
+}
+END_TEST
+
+/* The output fills in the middle of a row, behind a value: none is done twice or forgotten. */
+START_TEST(goes_on_with_sets_where_the_output_was_full)
+{
+    enum { SETS = 60 };
+    struct fixture *f = fixture_open(&(struct fixture_sizes){4 << 20, 65536, 1024, false});
+    char text[SETS * 32], want[SETS * 8 + 128];
+    char *value = fixture_body(400);
+    fixture_ask(f, "set v 0 0 400\r\n");
+    fixture_ask(f, value);
+    free(value);
+    uint64_t before = fixture_metric(f, METRIC_cmd_set);
+    size_t size = (size_t)sprintf(text, "get v\r\n"), want_size = 0;
+    for (unsigned i = 0; i < SETS; i++) {
+        size += (size_t)sprintf(text + size, "set k%02u 0 0 2\r\n%02u\r\n", i, i);
+        want_size += (size_t)sprintf(want + want_size, "STORED\r\n");
+    }
+    const char *reply = fixture_ask(f, text);
+    ck_assert_str_eq(strstr(reply, "END\r\n") + 5, want);
+    ck_assert_uint_eq(fixture_metric(f, METRIC_cmd_set) - before, SETS);
+    ck_assert_uint_gt(f->output_max, 1024 - 512 - 8); /* it was full */
+    ck_assert_uint_le(f->output_max, 1024 - 512 + 8); /* and no fuller */
+    ck_assert_str_eq(fixture_ask(f, "get k00 k59\r\n"),
+                     "VALUE k00 0 2\r\n00\r\nVALUE k59 0 2\r\n59\r\nEND\r\n");
+    fixture_close(f);
+}
+END_TEST
+
+/* One of a row finds no memory: its old value goes, the others are stored. */
+START_TEST(tells_which_of_the_sets_in_a_row_failed)
+{
+    struct fixture *f = fixture_open(&(struct fixture_sizes){4 << 20, 65536, 65536, true});
+    char *body = fixture_body(3000), row[4096];
+    fixture_ask(f, "set old 0 0 1\r\no\r\nset small 0 0 1\r\ns\r\n");
+    const char *reply = "STORED\r\n";
+    for (unsigned i = 0; strcmp(reply, "STORED\r\n") == 0 && i < 10000; i++) {
+        snprintf(row, sizeof row, "set k%u 0 0 3000\r\n%s", i, body);
+        reply = fixture_ask(f, row);
+    }
+    uint64_t failed = fixture_metric(f, METRIC_store_no_memory), set = fixture_metric(f, METRIC_cmd_set);
+    snprintf(row, sizeof row, "set small 0 0 1\r\n1\r\nset old 0 0 3000\r\n%sset small 0 0 1\r\n2\r\n", body);
+    ck_assert_str_eq(fixture_ask(f, row),
+                     "STORED\r\nSERVER_ERROR out of memory storing object\r\nSTORED\r\n");
+    ck_assert_uint_eq(fixture_metric(f, METRIC_store_no_memory), failed + 1);
+    ck_assert_uint_eq(fixture_metric(f, METRIC_cmd_set), set + 2);
+    ck_assert_str_eq(fixture_ask(f, "get old small\r\n"), "VALUE small 0 1\r\n2\r\nEND\r\n");
+    free(body);
+    fixture_close(f);
+}
+END_TEST
+
 /* Keys and sizes are compared, copied and written in steps that depend on their length. */
 START_TEST(answers_keys_and_values_of_every_length)
 {
@@ -354,6 +422,11 @@ static void add_tests(Suite *suite)
     tcase_add_test(lookup, sees_what_an_earlier_request_of_the_batch_did);
     tcase_add_test(lookup, answers_keys_and_values_of_every_length);
     suite_add_tcase(suite, lookup);
+    TCase *sets = tcase_create("sets");
+    tcase_add_test(sets, answers_each_of_the_sets_in_a_row);
+    tcase_add_test(sets, goes_on_with_sets_where_the_output_was_full);
+    tcase_add_test(sets, tells_which_of_the_sets_in_a_row_failed);
+    suite_add_tcase(suite, sets);
     TCase *counting = tcase_create("counting");
     tcase_add_loop_test(counting, counts_each_outcome_once, 0, (int)(sizeof movements / sizeof *movements));
     tcase_add_test(counting, counts_size_bands);

@@ -165,6 +165,52 @@ START_TEST(too_large_is_refused_where_memcached_refuses_it)
 }
 END_TEST
 
+static enum result plain_set(struct fixture *f, const struct store_key *key, const char *value, size_t size,
+                             uint32_t expiry_s)
+{
+    struct store_set set = {key, value, size, expiry_s, expiry_s};
+    struct store_written written = {0};
+    struct store_view view;
+    enum result result = store_set(f->thread, &set, &written);
+    ck_assert_int_eq(store_peek(f->thread, key, &view), result == RESULT_STORED ? RESULT_HIT : RESULT_MISS);
+    if (result != RESULT_STORED)
+        return result;
+    ck_assert_uint_eq(view.size, size);
+    ck_assert_uint_eq(written.size, size);
+    ck_assert_uint_eq(view.cas, written.cas);
+    ck_assert_uint_eq(view.expiry_s, expiry_s);
+    ck_assert_uint_eq(view.flags, expiry_s);
+    ck_assert(view.key_size == key->size && memcmp(view.key, key->data, key->size) == 0);
+    ck_assert(size == 0 || view.value == NULL || memcmp(view.value, value, size) == 0);
+    return result;
+}
+
+/* A set without a condition does as store_write, be the key new, there, seen ahead or seen where it no longer
+ * is, and the value small, in chunks or too large. */
+START_TEST(a_plain_set_stores_what_it_is_given)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    char *value = malloc(2 * MIB);
+    memset(value, 'v', 2 * MIB);
+    struct store_key key = fixture_key(&f, "a key of some length");
+    static const size_t sizes[] = {100, 100, 0, 4000, 100, 4000, 900000, 900000, 100, 100, 2 * MIB, 7};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        enum result wanted = sizes[i] < MIB ? RESULT_STORED : RESULT_TOO_LARGE;
+        value[0] = (char)('a' + i);
+        if (i % 3 == 0)
+            store_prefetch(f.thread, &key, 1);
+        ck_assert_int_eq(plain_set(&f, &key, value, sizes[i], i % 2 == 0 ? STORE_NEVER_S : 500 + i), wanted);
+        store_thread_quiesce(f.thread);
+        fixture_check_conservation(&f);
+    }
+    struct store_usage usage;
+    store_usage_read(f.store, &usage);
+    ck_assert_uint_lt(usage.segments_used, 20);
+    free(value);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(keys_of_every_size_and_binary_bytes_are_told_apart)
 {
     struct fixture f = fixture_of_size(4 * MIB);
@@ -225,6 +271,7 @@ int main(void)
     tcase_add_test(tcase, touch_with_a_past_expiry_hits_and_then_the_item_is_gone);
     tcase_add_test(tcase, peek_leaves_no_trace);
     tcase_add_test(tcase, too_large_is_refused_where_memcached_refuses_it);
+    tcase_add_test(tcase, a_plain_set_stores_what_it_is_given);
     tcase_add_test(tcase, keys_of_every_size_and_binary_bytes_are_told_apart);
     tcase_add_test(tcase, prefetch_of_any_keys_is_harmless);
     tcase_add_test(tcase, a_configuration_without_sense_is_refused_with_a_reason);

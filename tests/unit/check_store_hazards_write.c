@@ -51,6 +51,38 @@ START_TEST(cas_against_delete)
 }
 END_TEST
 
+/* Guard (of this and the next): plain_slot asks whether the slot is as it was when the key was found there.
+ * Without it the old item is taken off twice, and the one in between never. */
+START_TEST(set_against_set)
+{
+    struct fixture f = fixture_of_size(MIB);
+    fixture_set(&f, "k", "old");
+    struct helper writer = {.act = act_write, .key = "k", .value = "mine"};
+    helper_start_until(&writer, &f, PERTURB_WRITE_FILLED);
+    ck_assert_int_eq(fixture_set(&f, "k", "theirs, which is longer than the one before"), RESULT_STORED);
+    helper_release(&writer, PERTURB_WRITE_FILLED);
+    ck_assert_int_eq(writer.result, RESULT_STORED);
+    ck_assert(fixture_has(&f, "k", "mine"));
+    ck_assert_int_eq(fixture_delete(&f, "k"), RESULT_DELETED);
+    check_nothing_lives(&f);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(set_against_delete)
+{
+    struct fixture f = fixture_of_size(MIB);
+    fixture_set(&f, "k", "old");
+    struct helper writer = {.act = act_write, .key = "k", .value = "mine"};
+    helper_start_until(&writer, &f, PERTURB_WRITE_FILLED);
+    ck_assert_int_eq(fixture_delete(&f, "k"), RESULT_DELETED);
+    helper_release(&writer, PERTURB_WRITE_FILLED);
+    ck_assert_int_eq(writer.result, RESULT_STORED);
+    ck_assert(fixture_has(&f, "k", "mine"));
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(add_against_add)
 {
     struct fixture f = fixture_of_size(MIB);
@@ -367,6 +399,8 @@ int main(void)
     Suite *suite = hazards_suite("store hazards: writes", &tcase);
     tcase_add_test(tcase, cas_against_set);
     tcase_add_test(tcase, cas_against_delete);
+    tcase_add_test(tcase, set_against_set);
+    tcase_add_test(tcase, set_against_delete);
     tcase_add_test(tcase, add_against_add);
     tcase_add_test(tcase, replace_against_delete);
     tcase_add_test(tcase, increment_against_increment);
