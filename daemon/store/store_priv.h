@@ -256,7 +256,8 @@ void live_count_chunks(struct store *store, const struct item *item, int sign);
 /* Adds the bytes of all of an item's records to their segments' live sizes, or takes them off. */
 static inline void live_count_item(struct store *store, const struct item *item, uint64_t location, int sign)
 {
-    segment_count_live(segment_of(store, location), sign * (int64_t)item_record_size(item), sign);
+    int64_t size = (int64_t)item_record_size(item);
+    segment_count_live(segment_of(store, location), sign < 0 ? -size : size, sign);
     if (__builtin_expect((item_flags(item) & ITEM_LARGE) != 0, 0))
         live_count_chunks(store, item, sign);
 }
