@@ -15,17 +15,11 @@ bool store_fits(const struct store *store, size_t key_size, size_t value_size)
 
 /* ---- preparing ---- */
 
-static struct placement placement_of(const struct pending *pending)
-{
-    return (struct placement){.pool = pending->pool, .expiry_s = pending->expiry_s};
-}
-
-struct item *write_reserve(struct store_thread *thread, const struct pending *pending,
+struct item *write_reserve(struct store_thread *thread, const struct placement *placement,
                            struct reservation *reservation)
 {
-    struct placement placement = placement_of(pending);
     for (;;) {
-        struct item *item = lane_reserve(thread, &placement, reservation);
+        struct item *item = lane_reserve(thread, placement, reservation);
         if (item || !evict_directly(thread))
             return item;
     }
@@ -54,13 +48,13 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
         pending->inline_size = item_inline_size(pending->shared);
     else if (large_needed(thread->store, pending->value_size) && !large_prepare(thread, pending))
         return false;
-    struct placement placement = placement_of(pending);
+    struct placement placement = pending_placement(pending);
     size_t size =
         item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
     if (pending->chunk_count > 0 || pending->shared ||
         !recycle_take(thread, &placement, size, &pending->location)) {
         struct reservation reservation = {.size = size, .size_min = size};
-        if (!write_reserve(thread, pending, &reservation)) {
+        if (!write_reserve(thread, &placement, &reservation)) {
             large_release(thread, pending);
             return false;
         }

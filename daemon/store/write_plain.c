@@ -1,8 +1,8 @@
 /* Plain writes: sets without a condition of values that lie within their items, which nearly all writes are.
  *
  * They go the way of write.c: find, reserve, fill, publish. But nothing is kept for later and no condition is
- * looked at, so that it all stays in registers. What takes more than that is left to write.c, before anything
- * has happened. */
+ * looked at, so that it all stays in registers. What takes more than that, or finds no memory, is left to
+ * write.c: nothing is changed then. */
 #include "base/clock.h"
 #include "store/find_priv.h"
 #include "store/write_priv.h"
@@ -29,9 +29,10 @@ static inline bool plain_find(const struct store *store, const struct store_key 
     return index_find(store, key, found);
 }
 
-/* Room that nobody has to be moved for. */
+/* If room has to be made, the thread goes offline for it and what was found is void. The pool stays: asking
+ * for it takes the key's ghost away. */
 static inline bool plain_reserve(struct store_thread *thread, const struct store_set *set,
-                                 const struct found *found, struct place *place)
+                                 struct found *found, struct place *place)
 {
     struct placement placement = {.pool = write_pool(thread, set->key, found, set->expiry_s),
                                   .expiry_s = set->expiry_s};
@@ -39,8 +40,11 @@ static inline bool plain_reserve(struct store_thread *thread, const struct store
     place->size = item_round(item_head_size(place->layout) + set->key->size + set->size);
     if (!recycle_take(thread, &placement, place->size, &place->location)) {
         struct reservation reservation = {.size = place->size, .size_min = place->size};
-        if (!lane_reserve(thread, &placement, &reservation))
+        uint64_t turn = thread->turn;
+        if (!write_reserve(thread, &placement, &reservation))
             return false;
+        if (thread->turn != turn)
+            *found = (struct found){0};
         place->location = reservation.location;
     }
     place->item = item_at(thread->store, place->location);

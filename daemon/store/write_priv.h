@@ -57,6 +57,11 @@ static inline void write_keep_traits(struct pending *pending, const struct item 
     pending->cas = item_cas(item);
 }
 
+static inline struct placement pending_placement(const struct pending *pending)
+{
+    return (struct placement){.pool = pending->pool, .expiry_s = pending->expiry_s};
+}
+
 static inline uint64_t pending_cas(const struct pending *pending)
 {
     return item_cas(pending->item);
@@ -179,7 +184,7 @@ void large_release(struct store_thread *thread, struct pending *pending); /* its
 void source_copy(const struct value_source *source, size_t offset, char *out, size_t size);
 
 /* Room for one record, made if need be: then the thread was offline. */
-struct item *write_reserve(struct store_thread *thread, const struct pending *pending,
+struct item *write_reserve(struct store_thread *thread, const struct placement *placement,
                            struct reservation *reservation);
 
 #endif
