@@ -67,7 +67,8 @@ static inline void plain_fill(struct store_thread *thread, const struct store_se
     if (place->layout & ITEM_CFLAGS)
         memcpy(key - 4, &set->flags, 4);
     memcpy(key, set->key->data, set->key->size);
-    memcpy(key + set->key->size, set->value, set->size);
+    if (set->size > 0) /* of none the value may be NULL */
+        memcpy(key + set->key->size, set->value, set->size);
 }
 
 /* The slot that leads to the key's item, or the one for its first; *old is the item. With the bucket locked.
