@@ -193,9 +193,9 @@ int main(int argc, char **argv)
         return EX_OSERR;
     bool good = settle(&server.settings) && server_start(&server);
     if (good) {
-        announce(&server);
         if (!settings_on(&server.settings, lock_memory))
             pages_forget_code();
+        announce(&server); /* last: who waits for it finds nothing still going on */
         const struct net_events events = {.each_second = each_second, .reload = reload, .context = &server};
         net_run(server.net, &events);
         process_notify("STOPPING=1");
