@@ -80,7 +80,7 @@ class Places:
 
     def value(self, letter):
         """A value that both servers take for the letter."""
-        return {"p": "0", "U": "0", "s": self.path("socket"), "a": "770", "l": "127.0.0.1", "u": "nobody", "m": "65",
+        return {"p": "0", "U": "0", "s": self.path("socket"), "a": "770", "l": "127.0.0.1:0", "u": "nobody", "m": "65",
                 "c": "1000", "P": self.path("pid"), "f": "1.5", "n": "64", "D": "/", "t": "3", "R": "10", "b": "512",
                 "B": "auto", "I": "2m", "Y": self.path("passwords"), "e": self.path("memory"),
                 "o": "idle_timeout=60", "N": "1"}[letter]
