@@ -8,11 +8,11 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/pages.h"
 #include "metrics/metrics_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define RING_SIZE_MIN 1024u
 #define RECORD_ALIGN  8u
@@ -111,10 +111,9 @@ static bool ring_is_closed(const struct event_ring *ring)
 
 static bool ring_open(struct metrics *metrics, struct event_ring *ring)
 {
-    void *data = mmap(NULL, metrics->ring_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED)
+    ring->data = pages_take(metrics->ring_size);
+    if (ring->data == NULL)
         return false;
-    ring->data = data;
     ring->size = ring->limit = metrics->ring_size;
     atomic_store_explicit(&ring->head, 0, memory_order_relaxed);
     atomic_store_explicit(&ring->tail, 0, memory_order_relaxed);
@@ -136,7 +135,7 @@ static void ring_close(struct metrics *metrics, struct event_ring *ring)
         open = RING_OPEN;
         spin_pause(&turns);
     }
-    munmap(ring->data, ring->size);
+    pages_give(ring->data, ring->size);
     atomic_fetch_sub_explicit(&metrics->memory_size, ring->size, memory_order_relaxed);
     ring->data = NULL;
 }

@@ -1,8 +1,7 @@
 #include "protocol/watch_buffer_priv.h"
 
+#include "base/pages.h"
 #include "protocol/line_priv.h"
-
-#include <sys/mman.h>
 
 #define SIZE_MIN         4096u /* a page; more than any line */
 #define SKIPPED_LINE_MAX 32u
@@ -12,14 +11,13 @@ bool watch_buffer_init(struct watch_buffer *buffer, size_t size)
     *buffer = (struct watch_buffer){.size = SIZE_MIN};
     while (buffer->size < size)
         buffer->size *= 2;
-    void *data = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    buffer->data = data == MAP_FAILED ? NULL : data;
+    buffer->data = pages_take(buffer->size);
     return buffer->data != NULL;
 }
 
 void watch_buffer_fini(struct watch_buffer *buffer)
 {
-    munmap(buffer->data, buffer->size);
+    pages_give(buffer->data, buffer->size);
 }
 
 /* The bytes from `at` on that lie in one piece. */
