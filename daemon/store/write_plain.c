@@ -15,20 +15,6 @@ struct place {
     unsigned layout;
 };
 
-/* Fetched keys are looked for where they were seen; what is not there has to be searched for. */
-static inline bool plain_find(const struct store *store, const struct store_key *key, struct found *found)
-{
-    if (__builtin_expect(key->hint != 0, 1)) {
-        /* Acquire: as in index_find. */
-        uint64_t count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
-        struct bucket *home = &store->buckets[index_bucket_of(count, key->hash)];
-        PERTURB(FIND_CHOSEN);
-        if (__builtin_expect(find_in_slot(store, &home->slot[key->hint - 1], key, found), 1))
-            return true;
-    }
-    return index_find(store, key, found);
-}
-
 /* If room has to be made, the thread goes offline for it and what was found is void. The pool stays: asking
  * for it takes the key's ghost away. */
 static inline bool plain_reserve(struct store_thread *thread, const struct store_set *set,
@@ -116,7 +102,8 @@ bool write_plain(struct store_thread *thread, const struct store_set *set, uint3
     struct place place;
     if (large_needed(thread->store, set->size))
         return false;
-    plain_find(thread->store, set->key, &found);
+    if (!find_at_home(thread->store, set->key, &found))
+        index_find(thread->store, set->key, &found);
     if (!plain_reserve(thread, set, &found, &place))
         return false;
     plain_fill(thread, set, &place, now_s);
