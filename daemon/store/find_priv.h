@@ -113,9 +113,7 @@ static inline bool find_at_home(const struct store *store, const struct store_ke
 
 /* ---- fetching ahead ---- */
 
-#define CACHE_LINE     64u
-#define AHEAD_ITEM     12u /* keys between asking for an item and reading it */
-#define AHEAD_OVERFLOW 6u  /* the same where the item lies behind an overflow bucket */
+#define CACHE_LINE 64u
 
 /* Inlined by force: gcc sees no effect in a function that only prefetches, and drops its calls. Without a
  * branch: asks for a line twice rather than foretell how many there are. */
@@ -163,26 +161,17 @@ key_prefetch_overflow(const struct store *store, const struct store_key *key, ui
         slot_prefetch_item(store, slot_load(&overflow->slot[__builtin_ctz(matches)]));
 }
 
-/* Looking keys up in their order, each while those behind it are being fetched: before the first of them, and
- * before key i. Those that have been fetched before have a hint. */
-static inline void keys_fetch_first(const struct store *store, struct store_key *keys, unsigned count,
-                                    uint64_t bucket_count)
+/* Asks for the items of all keys, then for those behind overflow buckets. Those that have been fetched before
+ * have a hint. */
+static inline __attribute__((always_inline)) void
+keys_prefetch(const struct store *store, struct store_key *keys, unsigned count, uint64_t bucket_count)
 {
-    for (unsigned i = 0; i < count && i < AHEAD_ITEM; i++)
+    for (unsigned i = 0; i < count; i++)
         if (keys[i].hint == 0)
             key_prefetch_item(store, &keys[i], bucket_count);
-    for (unsigned i = 1; i < count && i < AHEAD_OVERFLOW; i++)
+    for (unsigned i = 0; i < count; i++)
         if (keys[i].hint == 0)
             key_prefetch_overflow(store, &keys[i], bucket_count);
-}
-
-static inline void keys_fetch_ahead(const struct store *store, struct store_key *keys, unsigned count,
-                                    unsigned i, uint64_t bucket_count)
-{
-    if (i + AHEAD_ITEM < count && keys[i + AHEAD_ITEM].hint == 0)
-        key_prefetch_item(store, &keys[i + AHEAD_ITEM], bucket_count);
-    if (i + AHEAD_OVERFLOW < count && keys[i + AHEAD_OVERFLOW].hint == 0)
-        key_prefetch_overflow(store, &keys[i + AHEAD_OVERFLOW], bucket_count);
 }
 
 static inline struct bucket *index_lock_inline(struct store *store, uint64_t hash)

@@ -109,12 +109,7 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
 
 void index_prefetch(const struct store *store, struct store_key *keys, unsigned count)
 {
-    uint64_t buckets = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
-    for (unsigned i = 0; i < count; i++)
-        key_prefetch_item(store, &keys[i], buckets);
-    for (unsigned i = 0; i < count; i++)
-        if (keys[i].hint == 0)
-            key_prefetch_overflow(store, &keys[i], buckets);
+    keys_prefetch(store, keys, count, atomic_load_explicit(&store->bucket_count, memory_order_relaxed));
 }
 
 /* ---- writers ---- */

@@ -178,9 +178,8 @@ unsigned store_get_many(struct store_thread *thread, struct store_key *keys, uns
      */
     uint64_t bucket_count = atomic_load_explicit(&store->bucket_count, memory_order_acquire);
     flush_poll(thread->store, reading.now_s);
-    keys_fetch_first(store, keys, count, bucket_count);
+    keys_prefetch(store, keys, count, bucket_count);
     for (unsigned i = 0; i < count; i++) {
-        keys_fetch_ahead(store, keys, count, i, bucket_count);
         if (__builtin_expect(get_at_hint(&reading, bucket_count, &keys[i], &hits[i], &room), 1))
             continue;
         if (!get_slowly(&reading, &keys[i], &hits[i], &room))

@@ -97,10 +97,15 @@ static void pin_to_core(unsigned index)
 
 /* ---- keys and values that verify themselves ---- */
 
-static struct store_key key_of(uint64_t number, char bytes[KEY_SIZE])
+static void key_make(uint64_t number, char bytes[KEY_SIZE])
 {
     memcpy(bytes, "key", 3);
     memcpy(bytes + 3, &number, sizeof number);
+}
+
+static struct store_key key_of(uint64_t number, char bytes[KEY_SIZE])
+{
+    key_make(number, bytes);
     return store_key(store, bytes, KEY_SIZE);
 }
 
@@ -113,13 +118,13 @@ static void value_make(char value[VALUE_SIZE], uint64_t number, uint64_t version
     memcpy(value + VALUE_SIZE - 8, &seal, 8);
 }
 
-static void value_check(const struct store_view *view, uint64_t number)
+static void value_check(const char *found, size_t size, uint64_t number)
 {
     char value[VALUE_SIZE];
     uint64_t told, version, seal;
-    if (view->size != VALUE_SIZE)
+    if (size != VALUE_SIZE)
         die("a value of another size was read");
-    memcpy(value, view->value, VALUE_SIZE);
+    memcpy(value, found, VALUE_SIZE);
     memcpy(&told, value, 8);
     memcpy(&version, value + 8, 8);
     memcpy(&seal, value + VALUE_SIZE - 8, 8);
@@ -129,19 +134,14 @@ static void value_check(const struct store_view *view, uint64_t number)
 
 /* ---- operations ---- */
 
-static void get(struct store_thread *thread, uint64_t number, const struct store_key *key)
-{
-    struct store_view view;
-    if (store_get(thread, key, &view, NULL) != RESULT_HIT)
-        die("an item that fits in memory was not found");
-    value_check(&view, number);
-}
-
 static void get_one(struct store_thread *thread, uint64_t number)
 {
     char bytes[KEY_SIZE];
     struct store_key key = key_of(number, bytes);
-    get(thread, number, &key);
+    struct store_view view;
+    if (store_get(thread, &key, &view, NULL) != RESULT_HIT)
+        die("an item that fits in memory was not found");
+    value_check(view.value, view.size, number);
 }
 
 static void set_one(struct store_thread *thread, uint64_t number, uint64_t version)
@@ -153,18 +153,26 @@ static void set_one(struct store_thread *thread, uint64_t number, uint64_t versi
         die("a set was refused");
 }
 
+/* As the keys of a multiget are: hashed together, then looked up in one call. */
 static void get_batch(struct store_thread *thread, struct actor *actor)
 {
     char bytes[TURN][KEY_SIZE];
     uint64_t numbers[TURN];
     struct store_key keys[TURN];
+    struct store_hit hits[TURN];
     for (unsigned i = 0; i < TURN; i++) {
         numbers[i] = draw(actor);
-        keys[i] = key_of(numbers[i], bytes[i]);
+        key_make(numbers[i], bytes[i]);
+        keys[i] = (struct store_key){.data = bytes[i], .size = KEY_SIZE};
     }
-    store_prefetch(thread, keys, TURN);
-    for (unsigned i = 0; i < TURN; i++)
-        get(thread, numbers[i], &keys[i]);
+    store_hash_keys(store, keys, TURN);
+    if (store_get_many(thread, keys, TURN, SIZE_MAX, 0, hits) != TURN)
+        die("a batch was not looked up to its end");
+    for (unsigned i = 0; i < TURN; i++) {
+        if (!hits[i].value)
+            die("an item that fits in memory was not found");
+        value_check(hits[i].value, hits[i].size, numbers[i]);
+    }
 }
 
 static void turn(struct store_thread *thread, struct actor *actor)
