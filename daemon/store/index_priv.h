@@ -5,7 +5,7 @@
  * table.
  *
  *   word   version and lock 32 (a bucket's; 0 in an overflow bucket) | overflow bucket 32 (0: none)
- *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | stale 1 | won 1 | spare 3 | segment 24 | offset/8
+ *   slot   tag 12 | freq 2 | ghost 1 | lines 2 | used 1 | stale 1 | won 1 | spare 2 | segment 24 | offset/4
  * 17 ghost  tag 12 |   0    |   1     |   0     |  0     | reason 3 at bit 43 | hash 41
  *
  * Readers take no lock. A hit is believed as it is: loading the slot is the moment at which the lookup takes

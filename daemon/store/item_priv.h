@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ITEM_ALIGN       8u
+#define ITEM_ALIGN       4u
 #define ITEM_HEADER_SIZE 12u
 #define ITEM_SEQ_BITS    36u
 #define ITEM_SEQ_MASK    ((1ull << ITEM_SEQ_BITS) - 1)
@@ -49,11 +49,11 @@ struct large {
     uint64_t size;  /* of the whole value */
     uint64_t count; /* of chunks */
     _Atomic uint64_t
-        chunk[]; /* size / 8, rounded up: 17 bits | location: 41 bits; the maintainer moves them */
+        chunk[]; /* size / 4, rounded up: 18 bits | location: 42 bits; the maintainer moves them */
 };
 
-#define LOCATION_OFFSET_BITS 17u
-#define LOCATION_BITS        41u
+#define LOCATION_OFFSET_BITS 18u
+#define LOCATION_BITS        42u
 #define LOCATION_MASK        ((1ull << LOCATION_BITS) - 1)
 
 static inline size_t item_round(size_t size)
@@ -171,6 +171,11 @@ static inline struct large *item_large(const struct item *item)
     return (struct large *)((at + 7) & ~(uintptr_t)7);
 }
 
+static inline size_t large_size(const struct large *large)
+{
+    return sizeof *large + large->count * sizeof large->chunk[0];
+}
+
 /* What a LARGE item's inline value takes, the padding before struct large included. */
 static inline size_t large_inline_size(size_t chunk_count)
 {
@@ -227,13 +232,13 @@ static inline uint32_t location_offset(uint64_t location)
 
 static inline uint64_t chunk_make(uint64_t location, size_t size)
 {
-    return (uint64_t)((size + 7) / 8) << LOCATION_BITS | location;
+    return (uint64_t)((size + ITEM_ALIGN - 1) / ITEM_ALIGN) << LOCATION_BITS | location;
 }
 
 /* At most this many bytes; the last chunk of a value ends where the value does. */
 static inline size_t chunk_size_max(uint64_t chunk)
 {
-    return (size_t)(chunk >> LOCATION_BITS) * 8;
+    return (size_t)(chunk >> LOCATION_BITS) * ITEM_ALIGN;
 }
 
 /* The entry of a LARGE item's list that leads to this chunk; NULL: none. */

@@ -12,7 +12,7 @@
 #define CHUNK_SHARE      4u
 #define CHUNK_SHARE_MIN  8u
 #define DESCRIPTOR_SHARE 2u
-#define CHUNK_HEAD_SIZE  24u /* header, an unused word, the hash of the item: the bytes then lie 8-aligned */
+#define CHUNK_HEAD_SIZE  20u /* header, the hash of the item */
 #define CHUNK_KEY_SIZE   8u
 
 static size_t chunk_size_min(const struct store *store)
@@ -63,7 +63,7 @@ static size_t chunk_prepare(struct store_thread *thread, struct pending *pending
     if (reservation.size - CHUNK_HEAD_SIZE < size)
         size = reservation.size - CHUNK_HEAD_SIZE;
     item->shape = item_shape(CHUNK_KEY_SIZE, size, 0);
-    atomic_store_explicit(&item->state, ITEM_CHUNK | ITEM_EXP, memory_order_relaxed);
+    atomic_store_explicit(&item->state, ITEM_CHUNK, memory_order_relaxed);
     memcpy(item_key(item), &pending->key.hash, CHUNK_KEY_SIZE);
     if (!chunks_note(thread, pending, chunk_make(reservation.location, size))) {
         unpin_write(store, reservation.location);

@@ -138,8 +138,8 @@ struct placement {
 bool lanes_open(struct store *store, size_t memory_size, unsigned thread_count);
 /* An item's expiry was set to this later second: a hint for the maintainer. */
 void segment_raise_expiry(struct segment *segment, uint32_t expiry_s);
-/* Room for `size` bytes (a multiple of 8), or for at least `size_min` of them: sets *size to what it is.
- * NULL: no segment is free. With `pin`, the segment is pinned before anyone can drain it. */
+/* Room for `size` bytes (a multiple of ITEM_ALIGN), or for at least `size_min` of them: sets *size to what it
+ * is. NULL: no segment is free. With `pin`, the segment is pinned before anyone can drain it. */
 struct reservation {
     size_t size, size_min; /* wanted, and what will do */
     bool pin;

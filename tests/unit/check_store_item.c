@@ -64,9 +64,9 @@ END_TEST
 
 START_TEST(a_location_holds_the_highest_segment_and_offset)
 {
-    uint64_t location = location_make((1u << 24) - 1, (1u << 20) - 8);
+    uint64_t location = location_make((1u << 24) - 1, (1u << 20) - 4);
     ck_assert_uint_eq(location_segment(location), (1u << 24) - 1);
-    ck_assert_uint_eq(location_offset(location), (1u << 20) - 8);
+    ck_assert_uint_eq(location_offset(location), (1u << 20) - 4);
     ck_assert_uint_eq(location & ~LOCATION_MASK, 0);
     uint64_t chunk = chunk_make(location, (1u << 18) - 3);
     ck_assert_uint_eq(chunk & LOCATION_MASK, location);

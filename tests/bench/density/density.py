@@ -20,7 +20,7 @@ import stream  # noqa: E402
 ITEMS = 1_000_000
 KEY_SIZE = 11
 EXPIRY_S = 86400
-# 57 with an expiry and 61 without are the worst there can be: seven bytes to the next multiple of eight.
+# 57 and 61 are the worst there can be: three bytes to the next multiple of four.
 PAYLOADS = (55, 57, 61, 100, 260, 1000)
 SPLIT_LIMIT, SPLIT_PAYLOADS = 64, (100, 1536)  # MiB, bytes
 MIB = 1 << 20
@@ -113,7 +113,7 @@ def report(arguments, starts):
     lines = ["# Density", "",
              f"`make bench-density`: RSS growth of a fresh server (`-t 1 -m 2048`) while {ITEMS:,} items of {KEY_SIZE}-byte keys are",
              "stored, less keys and values, in bytes an item: header, alignment, index, and what of segments and huge pages is not",
-             "full. 57 bytes with an expiry and 61 without are the worst payloads for Vitrine's alignment.", "",
+             "full. 57 and 61 bytes are the worst payloads for Vitrine's alignment.", "",
              "| payload | vitrine, expiry | memcached, expiry | ratio | vitrine, none | memcached, none | ratio |",
              "|---|---|---|---|---|---|---|"]
     for payload in PAYLOADS:
