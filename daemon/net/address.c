@@ -42,17 +42,24 @@ static void set_udp_options(int fd, int family)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 }
 
+/* "127.0.0.1:11211" or "[::1]:11211". */
+static bool name_address(const struct sockaddr *address, socklen_t size, char *name, size_t name_size)
+{
+    char host[64], port[16];
+    if (getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
+        0)
+        return false;
+    bool v6 = address->sa_family == AF_INET6;
+    snprintf(name, name_size, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    return true;
+}
+
 static void name_socket(struct listener *listener)
 {
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
-    char host[64], port[16];
-    if (getsockname(listener->fd, (struct sockaddr *)&bound, &size) != 0 ||
-        getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return;
-    bool v6 = listener->family == AF_INET6;
-    snprintf(listener->name, sizeof listener->name, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    if (getsockname(listener->fd, (struct sockaddr *)&bound, &size) == 0)
+        name_address((struct sockaddr *)&bound, size, listener->name, sizeof listener->name);
 }
 
 static unsigned *socket_count(struct net *net, int type)
@@ -112,6 +119,14 @@ static bool split_address(const char *item, char *host, size_t host_size, const 
     return true;
 }
 
+/* Names the very address and port: in `item` there may be a name, or no port. */
+static bool fail_at(char *error, size_t error_size, const struct addrinfo *info, const char *item, int why)
+{
+    char name[LISTENER_NAME_SIZE];
+    bool named = name_address(info->ai_addr, info->ai_addrlen, name, sizeof name);
+    return fail(error, error_size, named ? name : item, strerror(why));
+}
+
 /* Every address the host's name stands for; one that the system does not have (IPv6 turned off) is no failure
  * as long as another could be bound. */
 static bool open_each(struct net *net, const char *item, enum tls_mode tls, const struct addrinfo *list,
@@ -127,7 +142,7 @@ static bool open_each(struct net *net, const char *item, enum tls_mode tls, cons
             continue;
         why = errno;
         if (why != EADDRNOTAVAIL && why != EAFNOSUPPORT)
-            return fail(error, error_size, item, strerror(why));
+            return fail_at(error, error_size, info, item, why);
     }
     return *count > before || fail(error, error_size, item, strerror(why));
 }

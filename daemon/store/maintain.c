@@ -106,7 +106,8 @@ static enum next_round maintain_round(struct store *store)
     more |= compact_nearly_dead(store);
     more |= compact_wasteful(store);
     more |= evict_to_reserve(store);
-    more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
+    if (segment_any_taken(store)) /* an empty cache is small, whatever it may grow to */
+        more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
     if (!more)
         segments_trim(store);
     bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0 ||

@@ -70,7 +70,9 @@ def test_ipv6_in_brackets():
 def test_an_address_in_use_is_one_line_and_an_exit_status():
     with Server() as server:
         host, port = server.address()
-        assert f"cannot listen on {host}:{port}: Address already in use" in no_server("-l", f"{host}:{port}")
+        wanted = f"cannot listen on {host}:{port}: Address already in use"
+        assert wanted in no_server("-l", f"{host}:{port}")
+        assert wanted in no_server("-l", host, "-p", str(port))
 
 
 def test_addresses_that_are_none():

@@ -171,6 +171,18 @@ START_TEST(the_limit_goes_up_and_down_under_load_and_always_holds_in_the_end)
 }
 END_TEST
 
+START_TEST(segments_are_brought_in_ahead_of_writes_from_the_first_write_on)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    fixture_maintain(&f, 3);
+    ck_assert_uint_eq(atomic_load(&f.store->free.count), 0);
+    set_range(&f, 0, 1);
+    fixture_maintain(&f, 3);
+    ck_assert_uint_eq(atomic_load(&f.store->free.count), segment_reserve_count(f.store));
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(memory_that_nobody_uses_is_given_back_after_a_flush)
 {
     struct fixture f = fixture_of_size(64 * MIB);
@@ -201,6 +213,7 @@ int main(void)
     tcase_add_test(tcase, lowering_the_limit_below_what_is_alive_evicts_until_it_holds);
     tcase_add_test(tcase, a_raised_limit_is_used_at_once_and_up_to_the_stated_maximum);
     tcase_add_test(tcase, the_limit_goes_up_and_down_under_load_and_always_holds_in_the_end);
+    tcase_add_test(tcase, segments_are_brought_in_ahead_of_writes_from_the_first_write_on);
     tcase_add_test(tcase, memory_that_nobody_uses_is_given_back_after_a_flush);
     suite_add_tcase(suite, tcase);
     return fixture_run(suite);
