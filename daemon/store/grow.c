@@ -9,6 +9,7 @@
 #define INDEX_SHARE_MAX   2u   /* of all memory buckets can come to, with the smallest items there are */
 #define INITIAL_SHARE     256u /* of the memory goes to the index to begin with ... */
 #define INITIAL_COUNT_MAX 65536u
+#define COPIED_KNOWN      64u /* slots of a chain */
 
 void *index_reserve(size_t size)
 {
@@ -88,31 +89,42 @@ static bool chain_accept(struct store *store, struct bucket *to, uint64_t value)
     return slot != NULL;
 }
 
-/* Copies to `to` what belongs to bucket `index` once there are `count`. */
+static bool slot_belongs(const struct store *store, uint64_t value, uint64_t index, uint64_t count)
+{
+    return value != 0 && index_bucket_of(count, slot_hash(store, value)) == index;
+}
+
+/* Copies to `to` what belongs to bucket `index` once there are `count`, and says in *copied which of the
+ * chain's first slots that is. */
 static bool chain_copy(struct store *store, struct bucket *from, struct bucket *to, uint64_t index,
-                       uint64_t count)
+                       uint64_t count, uint64_t *copied)
 {
     struct walk walk = walk_begin(store, from);
     const _Atomic uint64_t *slot;
-    while ((slot = walk_next(&walk)) != NULL) {
+    *copied = 0;
+    for (unsigned number = 0; (slot = walk_next(&walk)) != NULL; number++) {
         uint64_t value = slot_load(slot);
-        if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index &&
-            !chain_accept(store, to, value))
+        if (!slot_belongs(store, value, index, count))
+            continue;
+        if (!chain_accept(store, to, value))
             return false;
+        if (number < COPIED_KNOWN)
+            *copied |= 1ull << number;
     }
     return true;
 }
 
-/* Empties the slots of items and ghosts that belong to bucket `index` once there are `count`. */
-static void chain_drop(struct store *store, struct bucket *home, uint64_t index, uint64_t count)
+/* Empties the slots of items and ghosts that belong to bucket `index` once there are `count`. `copied`, if
+ * given, is what chain_copy said of this chain: those need not be hashed again. */
+static void chain_drop(struct store *store, struct bucket *home, uint64_t index, uint64_t count,
+                       const uint64_t *copied)
 {
     struct walk walk = walk_begin(store, home);
     _Atomic uint64_t *slot;
-    while ((slot = walk_next(&walk)) != NULL) {
-        uint64_t value = slot_load(slot);
-        if (value != 0 && index_bucket_of(count, slot_hash(store, value)) == index)
+    for (unsigned number = 0; (slot = walk_next(&walk)) != NULL; number++)
+        if (copied && number < COPIED_KNOWN ? *copied >> number & 1
+                                            : slot_belongs(store, slot_load(slot), index, count))
             slot_store(slot, 0);
-    }
     index_tidy(store, home);
 }
 
@@ -156,7 +168,8 @@ bool index_split(struct store *store)
     prefetch_split(store, partner_of(count));
     index_bucket_lock(from);
     index_bucket_lock(to);
-    bool copied = chain_copy(store, from, to, count, count + 1);
+    uint64_t known;
+    bool copied = chain_copy(store, from, to, count, count + 1, &known);
     if (copied) {
         /* Release pairs with the acquire in index_find and index_lock: the new bucket is filled. Only then is
          * the old one emptied, so that each key is in the bucket a reader is led to, or that bucket's
@@ -164,9 +177,9 @@ bool index_split(struct store *store)
         PERTURB(SPLIT_COPIED);
         atomic_store_explicit(&store->bucket_count, count + 1, memory_order_release);
         PERTURB(SPLIT_PUBLISHED);
-        chain_drop(store, from, count, count + 1);
+        chain_drop(store, from, count, count + 1, &known);
     } else {
-        chain_drop(store, to, count, count + 1);
+        chain_drop(store, to, count, count + 1, NULL);
     }
     index_unlock(to);
     index_unlock(from);
@@ -182,14 +195,15 @@ bool index_merge(struct store *store)
     struct bucket *to = &store->buckets[partner], *from = &store->buckets[last];
     index_bucket_lock(to);
     index_bucket_lock(from);
-    bool copied = chain_copy(store, from, to, partner, last);
+    uint64_t known;
+    bool copied = chain_copy(store, from, to, partner, last, &known);
     if (copied) {
         PERTURB(MERGE_COPIED);
         atomic_store_explicit(&store->bucket_count, last, memory_order_release); /* as in index_split */
         PERTURB(MERGE_PUBLISHED);
-        chain_drop(store, from, partner, last);
+        chain_drop(store, from, partner, last, &known);
     } else {
-        chain_drop(store, to, last, count);
+        chain_drop(store, to, last, count, NULL);
     }
     index_unlock(from);
     index_unlock(to);
