@@ -171,15 +171,15 @@ static inline struct large *item_large(const struct item *item)
     return (struct large *)((at + 7) & ~(uintptr_t)7);
 }
 
-static inline size_t large_size(const struct large *large)
+static inline size_t large_size(size_t chunk_count)
 {
-    return sizeof *large + large->count * sizeof large->chunk[0];
+    return sizeof(struct large) + 8 * chunk_count;
 }
 
 /* What a LARGE item's inline value takes, the padding before struct large included. */
 static inline size_t large_inline_size(size_t chunk_count)
 {
-    return 7 + sizeof(struct large) + 8 * chunk_count;
+    return 7 + large_size(chunk_count);
 }
 
 static inline size_t item_value_size(const struct item *item)

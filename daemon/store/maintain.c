@@ -106,7 +106,8 @@ static enum next_round maintain_round(struct store *store)
     more |= compact_nearly_dead(store);
     more |= compact_wasteful(store);
     more |= evict_to_reserve(store);
-    if (segment_any_taken(store)) /* an empty cache is small, whatever it may grow to */
+    if (atomic_load_explicit(&store->segment_count, memory_order_relaxed) >
+        0) /* an empty cache is small, whatever it may grow to */
         more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
     if (!more)
         segments_trim(store);

@@ -140,9 +140,10 @@ static void record_copy(struct item *copy, const struct item *item)
     if (item_flags(item) & ITEM_EXP)
         atomic_store_explicit(item_expiry_word(copy), item_expiry_s(item), memory_order_relaxed);
     memcpy((char *)copy + size, (const char *)item + size, item_record_size(item) - size);
-    if (item_flags(item) &
-        ITEM_LARGE) /* lies where its address is a multiple of 8, before or behind where it lay */
-        memcpy(item_large(copy), item_large(item), large_size(item_large(item)));
+    /* The list of chunks begins at a multiple of 8, which may be at another distance from the copy's begin.
+     */
+    if (item_flags(item) & ITEM_LARGE)
+        memcpy(item_large(copy), item_large(item), large_size(item_large(item)->count));
 }
 
 /* With the bucket locked: what changed since the bytes were copied. */

@@ -450,14 +450,6 @@ static void segment_populate(struct store *store, uint32_t id)
     madvise(segment_data(store, id), segment_size(store), MADV_POPULATE_WRITE);
 }
 
-bool segment_any_taken(struct store *store)
-{
-    lock_acquire(&store->segments_lock);
-    bool taken = store->segment_serial > 0;
-    lock_release(&store->segments_lock);
-    return taken;
-}
-
 bool segment_prepare(struct store *store, unsigned count)
 {
     for (unsigned i = 0; i < PREPARE_COUNT; i++) {

@@ -87,8 +87,6 @@ unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsi
 /* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
  * to do. */
 bool segment_prepare(struct store *store, unsigned count);
-/* Whether anything was ever written. */
-bool segment_any_taken(struct store *store);
 /* How many segments could be taken now, the spare ones included. */
 size_t segment_available(const struct store *store);
 

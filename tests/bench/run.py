@@ -69,11 +69,11 @@ class Bystanders:
         return max(0, self._others_s() - self.before) / ((time.monotonic() - self.start) * os.cpu_count())
 
 
-def prefill(arguments, server):
+def prefill(arguments, server, count=KEYS):
     """Stores every key once; returns the server's RSS then."""
-    progress(f"storing {KEYS} items in {server.name}")
-    result = load(arguments, server, ["--keys", str(KEYS), "--value-size", str(VALUE_SIZE), "--depth", "64",
-                                      "--connections", "4", "--set-ratio", "1", "--requests", str(KEYS),
+    progress(f"storing {count} items in {server.name}")
+    result = load(arguments, server, ["--keys", str(count), "--value-size", str(VALUE_SIZE), "--depth", "64",
+                                      "--connections", "4", "--set-ratio", "1", "--requests", str(count),
                                       "--distribution", "sequential"])
     return result["server"]["rss_bytes"]
 

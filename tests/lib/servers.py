@@ -120,6 +120,21 @@ class Server:
                     return int(line.split()[1]) * 1024
         raise SystemExit(f"{self.name} has gone away")
 
+    def stat(self, name):
+        """What `stats` says of that name, as a number."""
+        text = b""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as link:
+            link.sendall(b"stats\r\n")
+            while not text.endswith(b"END\r\n"):
+                part = link.recv(65536)
+                if not part:
+                    raise SystemExit(f"{self.name} broke off its stats")
+                text += part
+        for line in text.decode(errors="replace").splitlines():
+            if line.startswith(f"STAT {name} "):
+                return int(line.split()[2])
+        raise SystemExit(f"{self.name} has no {name} in its stats")
+
     def cpu_seconds(self):
         """CPU time that the process has used."""
         with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:

@@ -5,7 +5,6 @@ a server is filled three times over; items in it a MiB of RSS. Prints a report i
 """
 import argparse
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -43,16 +42,6 @@ def store(arguments, server, count, value_size, expiry_s):
         raise SystemExit(f"load against {server.name} failed: {done.stderr.strip()}")
 
 
-def item_count(server):
-    """curr_items of `stats`."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as link:
-        link.sendall(b"stats\r\n")
-        text = b""
-        while not text.endswith(b"END\r\n"):
-            text += link.recv(65536)
-    return int(re.search(rb"STAT curr_items (\d+)", text).group(1))
-
-
 def overhead(arguments, start, payload, expiry_s):
     """Bytes an item beyond its payload."""
     with start("-m", "2048", "-t", "1") as server:
@@ -60,7 +49,7 @@ def overhead(arguments, start, payload, expiry_s):
         before = settled_memory(server)
         store(arguments, server, ITEMS, payload - KEY_SIZE, expiry_s)
         grown = settled_memory(server) - before
-        if item_count(server) != ITEMS:
+        if server.stat("curr_items") != ITEMS:
             raise SystemExit(f"{server.name} lost items that fit in its memory")
     return grown / ITEMS - payload
 
@@ -93,7 +82,7 @@ def capacity(arguments, start, drawn):
             store_drawn(server, size)
         else:
             store(arguments, server, size // 55, 55 - KEY_SIZE, EXPIRY_S)
-        return item_count(server) / (settled_memory(server) / MIB)
+        return server.stat("curr_items") / (settled_memory(server) / MIB)
 
 
 def fill(arguments, server, payload):
