@@ -26,29 +26,40 @@ def one_run(arguments, server, case):
     return bench.load(arguments, server, extra + case[1])
 
 
+class Pairs:
+    """One figure of neighbouring runs, on and off."""
+
+    def __init__(self):
+        self.on, self.off = [], []
+
+    def add(self, on, off, off_again, on_again):
+        self.on += [on, on_again]
+        self.off += [off, off_again]
+
+    def ratios(self):
+        return [on / off for on, off in zip(self.on, self.off)]
+
+
 class Figures:
     """What was measured of one case, in the order of measuring."""
 
     def __init__(self):
-        self.ratios, self.on, self.off, self.cpu_ns = [], [], [], []
+        self.rate, self.cpu_ns = Pairs(), Pairs()
 
     def measure(self, arguments, on, off, case):
         """Two pairs of neighbouring runs."""
         results = [one_run(arguments, server, case) for server in (on, off, off, on)]
-        rates = [result["operations_per_second"] for result in results]
-        self.ratios += [rates[0] / rates[1], rates[3] / rates[2]]
-        self.on += [rates[0], rates[3]]
-        self.off += rates[1:3]
-        self.cpu_ns += [result["server"]["user_ns"] + result["server"]["system_ns"] for result in results[1:3]]
+        self.rate.add(*(result["operations_per_second"] for result in results))
+        self.cpu_ns.add(*(result["server"]["user_ns"] + result["server"]["system_ns"] for result in results))
 
 
 def by_socket(arguments, measured):
-    """Both servers once from the start, all cases."""
+    """Both servers once from the start, all cases, several times around."""
     with servers.vitrine(os.path.join(arguments.on, "vitrine"), *OPTIONS, core=bench.SERVER_CORE) as on, \
             servers.vitrine(os.path.join(arguments.off, "vitrine"), *OPTIONS, core=bench.SERVER_CORE) as off:
         for server in (on, off):
             bench.prefill(arguments, server)
-        for case in bench.CASES:
+        for case in bench.CASES * arguments.turns:
             measured[case[0]].measure(arguments, on, off, case)
 
 
@@ -70,15 +81,18 @@ def turns(arguments):
 
 
 def report(measured, inside):
-    print("| case | by socket: on | off | on / off, median | middle half of the pairs | in-process: on | off | CPU by socket "
-          "| share of observation |\n|---|---|---|---|---|---|---|---|---|")
+    print("| case | by socket: on | off | on / off, median | middle half of the pairs | CPU off | CPU off / on, median "
+          "| in-process: on | off | share of observation |\n|---|---|---|---|---|---|---|---|---|---|")
     for name, figures in measured.items():
-        ratio, quarters = statistics.median(figures.ratios), statistics.quantiles(figures.ratios, n=4)
+        ratios = figures.rate.ratios()
+        quarters = statistics.quantiles(ratios, n=4)
         on, off = (statistics.median(pair[i] for pair in inside[name]) for i in range(2))
         cost = statistics.median(a - b for a, b in inside[name])
-        cpu = statistics.median(figures.cpu_ns)
-        print(f"| {name} | {statistics.median(figures.on) / 1000:.0f} k/s | {statistics.median(figures.off) / 1000:.0f} k/s | "
-              f"{ratio:.3f} | {quarters[0]:.3f} .. {quarters[2]:.3f} | {on:.1f} ns | {off:.1f} ns | {cpu:.0f} ns | "
+        cpu = statistics.median(figures.cpu_ns.off)
+        print(f"| {name} | {statistics.median(figures.rate.on) / 1000:.0f} k/s | "
+              f"{statistics.median(figures.rate.off) / 1000:.0f} k/s | {statistics.median(ratios):.3f} | "
+              f"{quarters[0]:.3f} .. {quarters[2]:.3f} | {cpu:.0f} ns | {1 / statistics.median(figures.cpu_ns.ratios()):.3f} | "
+              f"{on:.1f} ns | {off:.1f} ns | "
               f"{cost / (cpu + cost) * 100:.1f} %{'' if cpu / (cpu + cost) >= GOAL else ' **over the goal**'} |")
 
 
@@ -88,7 +102,8 @@ def main():
     parser.add_argument("--on", required=True, help="folder of the build as it is")
     parser.add_argument("--off", required=True, help="folder of the build with METRICS_ON=0")
     parser.add_argument("--restarts", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--turns", type=int, default=6, help="how often a case is measured between two restarts")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of a run; short, so that neighbours are alike")
     arguments = parser.parse_args()
     inside = turns(arguments)
     measured = {case[0]: Figures() for case in bench.CASES}
