@@ -10,14 +10,14 @@
 #include <string.h>
 
 #define RESOLUTION_COUNT 3u
-#define MARKS_COUNT      2u
+#define MARKS_COUNT      3u
 #define NS_PER_S         1e9
 
 /* Finest first. */
 static const struct {
     uint32_t step_s, capacity;
 } resolutions[RESOLUTION_COUNT] = {{1, 900}, {10, 2160}, {300, 4032}},
-  mark_steps[MARKS_COUNT] = {{1, 61}, {10, 361}};
+  mark_steps[MARKS_COUNT] = {{1, 61}, {10, 31}, {60, 61}};
 
 static const struct {
     const char *name;
@@ -25,7 +25,7 @@ static const struct {
     unsigned marks;  /* which of mark_steps serves it */
 } windows[WINDOW_COUNT] = {
     [WINDOW_10S] = {"10s", 10, 0}, [WINDOW_1M] = {"1m", 60, 0},      [WINDOW_5M] = {"5m", 300, 1},
-    [WINDOW_1H] = {"1h", 3600, 1}, [WINDOW_TOTAL] = {"total", 0, 0},
+    [WINDOW_1H] = {"1h", 3600, 2}, [WINDOW_TOTAL] = {"total", 0, 0},
 };
 
 struct history {

@@ -81,7 +81,7 @@ static void copy_requests(const struct mark_cells *cells, size_t at, struct pair
         }
 }
 
-/* A step of 10 s would have to see 2^32 requests of one latency to overflow a difference. */
+/* A step of a minute would have to see 2^32 requests of one latency to overflow a difference. */
 static void copy_latency(struct marks *marks, size_t at, const struct histogram *now)
 {
     struct histogram growth = *now;

@@ -222,12 +222,12 @@ static void serve(unsigned seconds)
 
 START_TEST(each_window_counts_its_own_span)
 {
-    serve(4000); /* START + 4000 ends a step of 10 s */
+    serve(4040); /* START + 4040 ends a step of a minute */
     static const struct {
         enum history_window window;
         uint64_t span;
     } cases[] = {
-        {WINDOW_10S, 10}, {WINDOW_1M, 60}, {WINDOW_5M, 300}, {WINDOW_1H, 3600}, {WINDOW_TOTAL, 4000}};
+        {WINDOW_10S, 10}, {WINDOW_1M, 60}, {WINDOW_5M, 300}, {WINDOW_1H, 3600}, {WINDOW_TOTAL, 4040}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         read_window(cases[i].window, (double)cases[i].span);
         ck_assert_uint_eq(growth.value[METRIC_get_hits], cases[i].span);
@@ -235,6 +235,17 @@ START_TEST(each_window_counts_its_own_span)
         ck_assert_uint_eq(growth.request[0][RESULT_HIT], cases[i].span);
         ck_assert_uint_eq(histogram_count(&latency), cases[i].span);
     }
+}
+END_TEST
+
+START_TEST(a_window_that_ends_within_a_step_is_longer_by_less_than_one_and_tells_so)
+{
+    serve(4077); /* 7 s into a step of 10 s, 37 s into one of a minute */
+    read_window(WINDOW_5M, 307);
+    ck_assert_uint_eq(growth.value[METRIC_get_hits], 307);
+    read_window(WINDOW_1H, 3637);
+    ck_assert_uint_eq(growth.value[METRIC_get_hits], 3637);
+    ck_assert_uint_eq(histogram_count(&latency), 3637);
 }
 END_TEST
 
@@ -328,6 +339,7 @@ int main(void)
     tcase_add_checked_fixture(marks, setup, teardown);
     tcase_set_timeout(marks, 60);
     tcase_add_test(marks, each_window_counts_its_own_span);
+    tcase_add_test(marks, a_window_that_ends_within_a_step_is_longer_by_less_than_one_and_tells_so);
     tcase_add_test(marks, a_window_longer_than_the_life_tells_what_it_really_spans);
     tcase_add_test(marks, a_window_reaches_to_this_moment_and_not_to_the_last_sample);
     tcase_add_test(marks, gauges_in_a_window_are_their_level_now);
