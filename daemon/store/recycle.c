@@ -17,6 +17,8 @@
 #define CELL_NONE     0u
 #define BIN_COUNT     (CELL_SIZE_MAX / ITEM_ALIGN + 1)
 #define KIND_COUNT    (POOL_COUNT * 2u) /* a pool's items that expire, and those that never do */
+#define BINS          (KIND_COUNT * BIN_COUNT)
+#define BIN_WORDS     ((BINS + 63u) / 64u)
 #define BATCH_COUNT   4u
 #define BATCH_MIN     16u /* cells: fewer are not worth a grace period */
 #define TAKE_TRIES    4u
@@ -28,7 +30,7 @@ struct cell {
     uint16_t bin;
     uint16_t next;
 };
-_Static_assert(CELL_COUNT < UINT16_MAX && KIND_COUNT * BIN_COUNT < UINT16_MAX, "both are told in 16 bits");
+_Static_assert(CELL_COUNT < UINT16_MAX && BINS < UINT16_MAX, "both are told in 16 bits");
 
 struct batch {
     uint64_t epoch;
@@ -43,7 +45,8 @@ struct recycler {
     uint16_t unused, fresh; /* given back ones, and the first that was never used */
     uint16_t hand;          /* the bin that next has to give a cell up when all are in use */
     uint16_t bins_in_use, cells_in_bins;
-    uint16_t first[KIND_COUNT * BIN_COUNT], count[KIND_COUNT * BIN_COUNT];
+    uint64_t filled[BIN_WORDS]; /* a bit for each bin that is not empty */
+    uint16_t first[BINS], count[BINS];
     struct cell cell[CELL_COUNT + 1];
 };
 
@@ -76,8 +79,10 @@ static void cell_drop(struct recycler *recycler, uint16_t at)
 static void bin_push(struct recycler *recycler, uint16_t at)
 {
     struct cell *cell = &recycler->cell[at];
-    if (recycler->count[cell->bin]++ == 0)
+    if (recycler->count[cell->bin]++ == 0) {
         recycler->bins_in_use++;
+        recycler->filled[cell->bin / 64u] |= 1ull << cell->bin % 64u;
+    }
     recycler->cells_in_bins++;
     cell->next = recycler->first[cell->bin];
     recycler->first[cell->bin] = at;
@@ -89,19 +94,31 @@ static uint16_t bin_pop(struct recycler *recycler, uint16_t bin)
     if (at == CELL_NONE)
         return at;
     recycler->first[bin] = recycler->cell[at].next;
-    if (--recycler->count[bin] == 0)
+    if (--recycler->count[bin] == 0) {
         recycler->bins_in_use--;
+        recycler->filled[bin / 64u] &= ~(1ull << bin % 64u);
+    }
     recycler->cells_in_bins--;
     return at;
+}
+
+/* The next bin, around the end if need be, that is not empty; there is one. */
+static uint16_t bin_filled_after(const struct recycler *recycler, unsigned bin)
+{
+    unsigned from = (bin + 1) % BINS, word = from / 64;
+    uint64_t bits = recycler->filled[word] & ~0ull << from % 64;
+    while (bits == 0) {
+        word = (word + 1) % BIN_WORDS;
+        bits = recycler->filled[word];
+    }
+    return (uint16_t)(word * 64 + (unsigned)__builtin_ctzll(bits));
 }
 
 /* All cells are in use: one comes from a bin that holds its fair share or more, if one is soon found. */
 static uint16_t cell_steal(struct recycler *recycler)
 {
     for (unsigned step = 0; step < HAND_STEPS && recycler->bins_in_use > 0; step++) {
-        do
-            recycler->hand = (uint16_t)((recycler->hand + 1u) % (KIND_COUNT * BIN_COUNT));
-        while (recycler->count[recycler->hand] == 0);
+        recycler->hand = bin_filled_after(recycler, recycler->hand);
         if ((unsigned)recycler->count[recycler->hand] * recycler->bins_in_use >= recycler->cells_in_bins)
             return bin_pop(recycler, recycler->hand);
     }

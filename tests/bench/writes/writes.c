@@ -20,13 +20,14 @@
 #define MIXED_MAX    2048u
 #define MIXED_MEAN   ((MIXED_MIN + MIXED_MAX) / 2)
 #define FIXED_SIZE   100u
+#define CHANGED_SIZE 60u /* what every write leaves where all was FIXED_SIZE */
 #define HEAD_SIZE    28u /* of an item: header and key, about */
 #define ZIPF_ALPHA   0.99
 #define REST_ROUNDS  25u /* without a change, of ... */
 #define REST_NS      100000000
 
 enum what { OVERWRITE, DELETE_SET, INCREMENT, EXPIRING };
-enum sizes { FIXED, MIXED_BY_KEY, MIXED_BY_WRITE };
+enum sizes { FIXED, CHANGED, MIXED_BY_KEY, MIXED_BY_WRITE };
 
 struct load {
     const char *name;
@@ -38,6 +39,7 @@ struct load {
 static const struct load loads[] = {
     {"50 % overwrites", OVERWRITE, FIXED, false},
     {"50 % overwrites", OVERWRITE, FIXED, true},
+    {"50 % overwrites", OVERWRITE, CHANGED, false},
     {"50 % overwrites", OVERWRITE, MIXED_BY_KEY, false},
     {"50 % overwrites", OVERWRITE, MIXED_BY_KEY, true},
     {"50 % overwrites", OVERWRITE, MIXED_BY_WRITE, false},
@@ -60,6 +62,8 @@ struct bench {
     unsigned key_count;
     double zipf_scale;
     uint64_t written, writes; /* bytes; items */
+    bool filled;
+    double operation_ns; /* of the writer's processor time, after the fill */
     char value[MIXED_MAX];
 };
 
@@ -89,6 +93,8 @@ static size_t value_size(struct bench *bench, unsigned k)
 {
     if (bench->load->sizes == FIXED)
         return FIXED_SIZE;
+    if (bench->load->sizes == CHANGED)
+        return bench->filled ? CHANGED_SIZE : FIXED_SIZE;
     uint64_t seed = bench->load->sizes == MIXED_BY_KEY ? mix(k) : draw(bench);
     return MIXED_MIN + seed % (MIXED_MAX - MIXED_MIN);
 }
@@ -149,6 +155,13 @@ static void turn_end(struct bench *bench, uint64_t operation)
     store_thread_online(bench->thread);
 }
 
+static double processor_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+}
+
 static void run(struct bench *bench)
 {
     uint64_t operation = 0;
@@ -156,7 +169,10 @@ static void run(struct bench *bench)
         set(bench, k);
         turn_end(bench, operation++);
     }
+    bench->filled = true;
     uint64_t end = bench->written + WRITTEN_SIZE;
+    double begin_ns = processor_ns();
+    operation = 0;
     while (bench->written < end) {
         unsigned k = draw_key(bench);
         if (draw(bench) % 2 == 0)
@@ -165,6 +181,7 @@ static void run(struct bench *bench)
             write_one(bench, k);
         turn_end(bench, operation++);
     }
+    bench->operation_ns = (processor_ns() - begin_ns) / (double)operation;
 }
 
 static uint64_t metric(struct bench *bench, enum metric id)
@@ -204,18 +221,19 @@ static size_t rss_size(void)
 
 static void report(struct bench *bench)
 {
-    static const char *const sizes[] = {"100 B", "50 B to 2 KiB, by key", "50 B to 2 KiB, each write"};
+    static const char *const sizes[] = {"100 B", "100 B, then 60 B", "50 B to 2 KiB, by key",
+                                        "50 B to 2 KiB, each write"};
     struct store_usage usage;
     store_usage_read(bench->store, &usage);
     double segments = (double)(usage.segments_used * usage.segment_size);
-    printf("| %s | %s | %s | %.2f | %.2f | %.2f | %.0f %% | %.0f MiB |\n", bench->load->name,
+    printf("| %s | %s | %s | %.2f | %.2f | %.2f | %.0f %% | %.0f MiB | %.0f |\n", bench->load->name,
            bench->load->zipf ? "zipf" : "uniform",
            bench->load->what == INCREMENT ? "8 digits" : sizes[bench->load->sizes],
            (double)usage.live_size / segments,
            (double)usage.live_size / (segments + (double)usage.index_size),
            (double)metric(bench, METRIC_copied_bytes) / (double)bench->written,
            (double)metric(bench, METRIC_recycled_writes) * 100 / (double)bench->writes,
-           (double)rss_size() / (double)MIB);
+           (double)rss_size() / (double)MIB, bench->operation_ns);
     fflush(stdout);
 }
 
@@ -224,7 +242,7 @@ static void bench_load(const struct load *load)
     struct store_config config = {.memory_size = MEMORY_SIZE, .item_size_max = MIB, .thread_count = 1};
     struct bench bench = {.load = load, .random = 1, .metrics = metrics_create()};
     char error[200] = "";
-    size_t mean = HEAD_SIZE + (load->sizes == FIXED ? FIXED_SIZE : MIXED_MEAN);
+    size_t mean = HEAD_SIZE + (load->sizes <= CHANGED ? FIXED_SIZE : MIXED_MEAN);
     bench.key_count = (unsigned)(ALIVE_SIZE / mean);
     bench.zipf_scale = pow((double)bench.key_count + 1, 1 - ZIPF_ALPHA) - 1;
     memset(bench.value, 'v', sizeof bench.value);
@@ -249,8 +267,9 @@ static void bench_load(const struct load *load)
 int main(void)
 {
     clock_init();
-    printf("| load | keys | sizes | alive / segments | with index | copied / written | recycled | RSS |\n"
-           "|---|---|---|---|---|---|---|---|\n");
+    printf("| load | keys | sizes | alive / segments | with index | copied / written | recycled | RSS | "
+           "ns/op |\n"
+           "|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof loads / sizeof *loads; i++)
         bench_load(&loads[i]);
     return EXIT_SUCCESS;
