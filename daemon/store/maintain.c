@@ -82,15 +82,28 @@ static void spares_settle(struct store *store, uint32_t now_s)
         staging_free_spares(store);
 }
 
-/* Free segments beyond twice the reserve go back to the system, some in each round: what a flush or expiry
- * has freed is given back in seconds, what eviction frees and writers take again is not touched. */
+/* The least of the free segments in the last whole second is what nobody needed in it. */
+static void trim_watch(struct store *store, uint32_t now_s)
+{
+    struct trim *trim = &store->trim;
+    size_t count = atomic_load_explicit(&store->free.count, memory_order_relaxed);
+    size_t keep = TRIM_RESERVES * segment_reserve_count(store);
+    if (count < trim->low)
+        trim->low = count;
+    if (now_s == trim->looked_s)
+        return;
+    trim->idle = trim->low > keep ? trim->low - keep : 0;
+    trim->low = count;
+    trim->looked_s = now_s;
+}
+
+/* Free segments beyond twice the reserve that nobody took for a second go back to the system, some in each
+ * round: what a flush or expiry has freed is given back in seconds, what is freed and taken again in turn,
+ * by eviction or compaction under a load of writes, is not touched. */
 static void segments_trim(struct store *store)
 {
-    size_t keep = TRIM_RESERVES * segment_reserve_count(store);
-    for (unsigned i = 0; i < TRIM_COUNT; i++)
-        if (atomic_load_explicit(&store->free.count, memory_order_relaxed) <= keep ||
-            !segment_retire_one(store))
-            return;
+    for (unsigned i = 0; i < TRIM_COUNT && store->trim.idle > 0 && segment_retire_one(store); i++)
+        store->trim.idle--;
 }
 
 static enum next_round maintain_round(struct store *store)
@@ -109,6 +122,7 @@ static enum next_round maintain_round(struct store *store)
     if (atomic_load_explicit(&store->segment_count, memory_order_relaxed) >
         0) /* an empty cache is small, whatever it may grow to */
         more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
+    trim_watch(store, now_s);
     if (!more)
         segments_trim(store);
     bool waiting = atomic_load_explicit(&store->limbo.count, memory_order_relaxed) > 0 ||

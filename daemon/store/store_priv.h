@@ -38,6 +38,13 @@ struct compaction {
     bool settled;           /* nothing to do until something is written or deleted */
 };
 
+/* What the maintainer gives back to the system. */
+struct trim {
+    size_t low;  /* the fewest free segments of this second so far */
+    size_t idle; /* that nobody needed in the second before, and that are still to go */
+    uint32_t looked_s;
+};
+
 /* Signs that a pool should be larger, weighed, since the start. */
 struct pulls {
     uint64_t small, main;
@@ -121,6 +128,7 @@ struct store {
     uint64_t mean_scaled;           /* of the sizes of items drained of late, times 4096; 0: none yet */
     uint64_t copied_size;           /* of items kept while segments were emptied */
     struct compaction compaction;
+    struct trim trim;
     struct border border;
     uint32_t sample_at;      /* next segment id to look at for compaction */
     bool expiry_missed;      /* some could not be freed yet */

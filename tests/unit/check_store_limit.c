@@ -183,21 +183,47 @@ START_TEST(segments_are_brought_in_ahead_of_writes_from_the_first_write_on)
 }
 END_TEST
 
-START_TEST(memory_that_nobody_uses_is_given_back_after_a_flush)
+/* Of a store that a flush has emptied within second 100. */
+static struct fixture flushed(void)
 {
+    clock_freeze_for_test(100);
     struct fixture f = fixture_of_size(64 * MIB);
     set_range(&f, 0, 50000);
     fixture_maintain(&f, 2);
-    struct store_usage full = usage_of(&f);
     store_flush(f.thread, 0);
     fixture_maintain(&f, 100);
+    return f;
+}
+
+/* Twice the reserve, and the open segments. */
+#define KEPT_SIZE (8 * MIB)
+
+START_TEST(memory_that_nobody_uses_is_given_back_after_a_flush)
+{
+    struct fixture f = flushed();
+    for (uint32_t second = 101; second < 104; second++) {
+        clock_freeze_for_test(second);
+        fixture_maintain(&f, 100);
+    }
     struct store_usage empty = usage_of(&f);
     ck_assert_uint_eq(empty.item_count, 0);
-    ck_assert_uint_lt(empty.index_size, full.index_size);
-    ck_assert_uint_le(atomic_load(&f.store->held_size),
-                      8 * MIB); /* twice the reserve, and the open segments */
+    ck_assert_uint_le(atomic_load(&f.store->held_size), KEPT_SIZE);
     set_range(&f, 0, 50000);
+    fixture_maintain(&f, 2);
+    ck_assert_uint_lt(empty.index_size, usage_of(&f).index_size);
     check_kept(&f, 50000);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(memory_that_was_in_use_a_second_ago_is_kept)
+{
+    struct fixture f = flushed();
+    size_t held = atomic_load(&f.store->held_size);
+    ck_assert_uint_gt(held, 2 * KEPT_SIZE);
+    clock_freeze_for_test(101);
+    fixture_maintain(&f, 100);
+    ck_assert_uint_ge(atomic_load(&f.store->held_size), held - KEPT_SIZE);
     fixture_close(&f);
 }
 END_TEST
@@ -215,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, the_limit_goes_up_and_down_under_load_and_always_holds_in_the_end);
     tcase_add_test(tcase, segments_are_brought_in_ahead_of_writes_from_the_first_write_on);
     tcase_add_test(tcase, memory_that_nobody_uses_is_given_back_after_a_flush);
+    tcase_add_test(tcase, memory_that_was_in_use_a_second_ago_is_kept);
     suite_add_tcase(suite, tcase);
     return fixture_run(suite);
 }
