@@ -14,7 +14,7 @@ $(BENCH_FLOOR): $(BUILD)/obj/tests/bench/floor.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 
-.PHONY: bench-tools bench bench-quick bench-memory bench-many
+.PHONY: bench-tools bench bench-quick bench-memory bench-many bench-values
 bench-tools: $(BENCH_LOAD) $(BENCH_FLOOR)
 
 bench: $(BINARY) bench-tools ## speed beside memcached and the no-cache floor; writes docs/bench.md
@@ -25,6 +25,9 @@ bench-quick: $(BINARY) bench-tools ## the same in short rounds, printed only
 
 bench-memory: $(BINARY) bench-tools ## RSS after filling -m 64 three times over
 	$(BENCH_RUN) memory
+
+bench-values: $(BINARY) bench-tools ## gets and sets of 1 to 400 kB beside memcached; writes docs/values.md
+	/usr/bin/python3 tests/bench/values.py --load $(BENCH_LOAD) --vitrine $(BINARY) --write docs/values.md
 
 # 17 GB and a quarter of an hour for 100 million.
 MANY ?= 20000000

@@ -80,6 +80,7 @@ struct input {
     char *data; /* a block of the pool, or of the worker's memory while a turn borrows it; NULL: none */
     uint32_t begin, end;
     bool borrowed;
+    bool full; /* the last receive took all that there was room for: there may be more */
 };
 
 struct connection {
@@ -257,6 +258,8 @@ void group_leave(struct connection *connection);
 /* transfer.c */
 /* Receives once, to where the protocol wants it. */
 enum received input_receive(struct connection *connection);
+/* The same of a body under way only, which needs none of the worker's memory. */
+enum received input_receive_body(struct connection *connection);
 /* After a turn: what is left in the worker's memory goes to a block of the connection's own, and one that is
  * empty goes back. False: there is none. */
 bool input_settle(struct connection *connection);

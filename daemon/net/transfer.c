@@ -66,30 +66,38 @@ static ssize_t receive_to(struct connection *connection, void *to, size_t size)
     return recv(connection->fd, to, size, 0);
 }
 
-/* A large body goes straight where it is staged; all else into the input. */
-static ssize_t receive(struct connection *connection)
+/* A large body goes straight where it is staged. False: none is under way, or what is buffered comes first.
+ */
+static bool receive_body(struct connection *connection, ssize_t *got)
 {
     size_t room;
     struct input *input = &connection->input;
     char *body = input->begin == input->end ? protocol_body_room(&connection->session, &room) : NULL;
-    if (body) {
-        size_t most = room < BODY_RECEIVE_MAX ? room : BODY_RECEIVE_MAX;
-        ssize_t got = receive_to(connection, body, most);
-        if (got > 0)
-            protocol_body_received(&connection->session, (size_t)got);
-        return got;
-    }
-    room = input_room(connection);
+    if (!body)
+        return false;
+    size_t most = room < BODY_RECEIVE_MAX ? room : BODY_RECEIVE_MAX;
+    *got = receive_to(connection, body, most);
+    if (*got > 0)
+        protocol_body_received(&connection->session, (size_t)*got);
+    input->full = *got == (ssize_t)most;
+    return true;
+}
+
+/* All else goes into the input. */
+static ssize_t receive_requests(struct connection *connection)
+{
+    struct input *input = &connection->input;
+    size_t room = input_room(connection);
     ASSERT(room > 0); /* a line that cannot fit was refused by the protocol */
     ssize_t got = receive_to(connection, input->data + input->end, room);
     if (got > 0)
         input->end += (uint32_t)got;
+    input->full = got == (ssize_t)room;
     return got;
 }
 
-enum received input_receive(struct connection *connection)
+static enum received received_of(struct connection *connection, ssize_t got)
 {
-    ssize_t got = receive(connection);
     if (got < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? RECEIVED_NOTHING : RECEIVED_END;
     if (got == 0) {
@@ -100,6 +108,20 @@ enum received input_receive(struct connection *connection)
     metrics_add(connection->worker->block, METRIC_bytes_read, (uint64_t)got);
     show_more(&connection->seen.read_size, (size_t)got);
     return RECEIVED_SOME;
+}
+
+enum received input_receive(struct connection *connection)
+{
+    ssize_t got;
+    if (!receive_body(connection, &got))
+        got = receive_requests(connection);
+    return received_of(connection, got);
+}
+
+enum received input_receive_body(struct connection *connection)
+{
+    ssize_t got;
+    return receive_body(connection, &got) ? received_of(connection, got) : RECEIVED_NOTHING;
 }
 
 /* ---- output ---- */

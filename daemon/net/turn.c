@@ -15,8 +15,9 @@
 
 #include <string.h>
 
-#define SENDS_A_TURN 4u /* replies of several buffers: then others get a turn */
-#define CACHE_LINE   64u
+#define SENDS_A_TURN  4u /* replies of several buffers: then others get a turn */
+#define BODIES_A_TURN 4u /* receives of one large body: likewise */
+#define CACHE_LINE    64u
 
 #define OUT_OF_THE_WAY __attribute__((noinline)) /* of the turns without TLS */
 
@@ -68,8 +69,8 @@ static struct protocol_input received(const struct connection *connection)
         .data = data + input->begin, .size = input->end - input->begin, .capacity = INPUT_SIZE};
 }
 
-static enum protocol_next run_protocol(struct connection *connection, struct protocol_input *input,
-                                       struct output *output)
+static enum protocol_next run_input(struct connection *connection, struct protocol_input *input,
+                                    struct output *output)
 {
     struct worker *worker = connection->worker;
     uint64_t before = metrics_turn_requests(worker->block);
@@ -78,6 +79,23 @@ static enum protocol_next run_protocol(struct connection *connection, struct pro
     connection->input.begin += (uint32_t)input->consumed;
     connection->after = next;
     show_more(&connection->seen.requests, metrics_turn_requests(worker->block) - before);
+    return next;
+}
+
+/* A large body of which more is there already is received on: what is staged of it would else leave the cache
+ * before it is whole. An end is left for the next turn to see. */
+static enum protocol_next run_protocol(struct connection *connection, struct protocol_input *input,
+                                       struct output *output)
+{
+    enum protocol_next next = run_input(connection, input, output);
+    for (unsigned bodies = 0; __builtin_expect(connection->input.full, 0) && next == PROTOCOL_READ &&
+                              !connection->tls && bodies < BODIES_A_TURN;
+         bodies++) {
+        if (input_receive_body(connection) != RECEIVED_SOME)
+            break;
+        struct protocol_input more = received(connection);
+        next = run_input(connection, &more, output);
+    }
     return next;
 }
 

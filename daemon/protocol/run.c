@@ -135,6 +135,12 @@ static enum step run_request(struct run *run, const struct request *request)
 
 /* ---- the input, in the session's state ---- */
 
+/* Whether what comes behind the request is no other request: its body, or the rest of its line. */
+static inline bool request_goes_on(const struct request *request)
+{
+    return request->line_follows || request->staged || request->swallow_size > 0;
+}
+
 /* Parses requests until something is missing; what is missing matters only when there is no request. */
 static enum step batch_fill(struct run *run)
 {
@@ -153,7 +159,7 @@ static enum step batch_fill(struct run *run)
         status = text_parse_keys(&parser, run->session);
     while (status == PARSE_DONE && parser.at < run->end && batch->request_count < max &&
            batch->key_count < BATCH_KEY_MAX &&
-           !(batch->request_count > 0 && batch->requests[batch->request_count - 1].line_follows))
+           !(batch->request_count > 0 && request_goes_on(&batch->requests[batch->request_count - 1])))
         status = binary ? binary_parse(&parser) : text_parse(&parser);
     if (batch->request_count > 0)
         return STEP_ON;
