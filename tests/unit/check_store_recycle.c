@@ -314,7 +314,7 @@ int main(void)
 {
     Suite *suite = suite_create("store recycle");
     TCase *tcase = tcase_create("recycle");
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, a_replaced_items_place_is_used_again);
     tcase_add_test(tcase, a_deleted_items_place_is_used_by_another_key_of_another_length);
     tcase_add_test(tcase, a_place_is_not_used_before_every_reader_has_passed);
