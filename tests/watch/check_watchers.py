@@ -33,7 +33,7 @@ def test_twenty_may_watch_and_no_more():
             with Client(address) as client:
                 assert client.ask(b"watch fetchers\r\n") == TOO_MANY
                 assert client.ask(b"version\r\n").startswith(b"VERSION")
-                assert client.number(b"log_watchers") == 20
+                eventually(lambda: client.number(b"log_watchers") == 20, "all are counted")  # by a thread of its own
                 gets(client, 100)
             for watcher in watchers:
                 assert [watcher.event()[b"key"] for _ in range(100)] == [b"key"] * 100
