@@ -82,15 +82,19 @@ static enum protocol_next run_input(struct connection *connection, struct protoc
     return next;
 }
 
+/* Whether the protocol asks for more of a large body. TLS has no more than a record to give. */
+static inline bool wants_body(const struct connection *connection, enum protocol_next next)
+{
+    return __builtin_expect(connection->input.full, 0) && next == PROTOCOL_READ && !connection->tls;
+}
+
 /* A large body of which more is there already is received on: what is staged of it would else leave the cache
  * before it is whole. An end is left for the next turn to see. */
 static enum protocol_next run_protocol(struct connection *connection, struct protocol_input *input,
                                        struct output *output)
 {
     enum protocol_next next = run_input(connection, input, output);
-    for (unsigned bodies = 0; __builtin_expect(connection->input.full, 0) && next == PROTOCOL_READ &&
-                              !connection->tls && bodies < BODIES_A_TURN;
-         bodies++) {
+    for (unsigned bodies = 0; wants_body(connection, next) && bodies < BODIES_A_TURN; bodies++) {
         if (input_receive_body(connection) != RECEIVED_SOME)
             break;
         struct protocol_input more = received(connection);

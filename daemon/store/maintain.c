@@ -106,6 +106,13 @@ static void segments_trim(struct store *store)
         store->trim.idle--;
 }
 
+/* An empty cache is small, whatever it may grow to. */
+static bool reserve_fill(struct store *store)
+{
+    return atomic_load_explicit(&store->segment_count, memory_order_relaxed) > 0 &&
+           segment_prepare(store, (unsigned)segment_reserve_count(store));
+}
+
 static enum next_round maintain_round(struct store *store)
 {
     uint32_t now_s = clock_s();
@@ -119,9 +126,7 @@ static enum next_round maintain_round(struct store *store)
     more |= compact_nearly_dead(store);
     more |= compact_wasteful(store);
     more |= evict_to_reserve(store);
-    if (atomic_load_explicit(&store->segment_count, memory_order_relaxed) >
-        0) /* an empty cache is small, whatever it may grow to */
-        more |= segment_prepare(store, (unsigned)segment_reserve_count(store));
+    more |= reserve_fill(store);
     trim_watch(store, now_s);
     if (!more)
         segments_trim(store);

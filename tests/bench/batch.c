@@ -183,9 +183,14 @@ static long check_get(struct batch *batch, const struct workload *w, const char 
 
 static long check_set(struct batch *batch, const char *data, size_t size, struct tally *tally)
 {
-    long used = check_line(data, size, "STORED\r\n", 8);
+    static const char stored[] = "STORED\r\n";
+    static const char refused[] = "SERVER_ERROR out of memory storing object\r\n";
+    bool is_stored = size < 2 || data[1] == 'T';
+    long used = is_stored ? check_line(data, size, stored, sizeof stored - 1)
+                          : check_line(data, size, refused, sizeof refused - 1);
     if (used > 0) {
-        tally->stored++;
+        tally->stored += is_stored;
+        tally->refused += !is_stored;
         batch->key_done++;
         expect(batch, batch->request_done + 1);
     }

@@ -22,6 +22,7 @@ struct batch {
 
 struct tally {
     uint64_t requests, hits, misses, stored;
+    uint64_t refused;         /* sets for which the server had no memory */
     uint64_t values_compared; /* byte for byte */
 };
 

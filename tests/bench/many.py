@@ -36,7 +36,7 @@ def measure(arguments, running, extra):
             if result["misses"]:
                 raise SystemExit(f"{result['misses']} of {count:,} items were lost though they fit")
             results[count].append(result)
-    return {count: (bench.median(r, lambda x: x["server"]["user_ns"] + x["server"]["system_ns"]),
+    return {count: (bench.median(r, bench.cpu_ns),
                     bench.median(r, lambda x: x["server"]["user_ns"]), bench.rate(r)) for count, r in results.items()}
 
 

@@ -50,7 +50,7 @@ class Figures:
         """Two pairs of neighbouring runs."""
         results = [one_run(arguments, server, case) for server in (on, off, off, on)]
         self.rate.add(*(result["operations_per_second"] for result in results))
-        self.cpu_ns.add(*(result["server"]["user_ns"] + result["server"]["system_ns"] for result in results))
+        self.cpu_ns.add(*(bench.cpu_ns(result) for result in results))
 
 
 def by_socket(arguments, measured):

@@ -40,9 +40,9 @@ static void print_json(const struct report *r)
            r->seconds, (unsigned long long)t->requests, (unsigned long long)report_operations(r));
     printf("\"requests_per_second\":%.0f,\"operations_per_second\":%.0f,",
            ratio((double)t->requests, r->seconds), ratio((double)report_operations(r), r->seconds));
-    printf("\"hits\":%llu,\"misses\":%llu,\"stored\":%llu,\"values_compared\":%llu,",
+    printf("\"hits\":%llu,\"misses\":%llu,\"stored\":%llu,\"refused\":%llu,\"values_compared\":%llu,",
            (unsigned long long)t->hits, (unsigned long long)t->misses, (unsigned long long)t->stored,
-           (unsigned long long)t->values_compared);
+           (unsigned long long)t->refused, (unsigned long long)t->values_compared);
     printf("\"latency_us\":{\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f},",
            quantile_us(r, 0.5), quantile_us(r, 0.9), quantile_us(r, 0.99), quantile_us(r, 0.999),
            (double)r->latency_max_ns / 1e3);
@@ -61,9 +61,9 @@ static void print_line(const struct report *r)
            r->options->label, ratio((double)t->requests, r->seconds),
            ratio((double)report_operations(r), r->seconds), quantile_us(r, 0.5), quantile_us(r, 0.9),
            quantile_us(r, 0.99), quantile_us(r, 0.999), (double)r->latency_max_ns / 1e3);
-    printf("%llu hits %llu misses %llu stored, %llu values compared; ", (unsigned long long)t->hits,
-           (unsigned long long)t->misses, (unsigned long long)t->stored,
-           (unsigned long long)t->values_compared);
+    printf("%llu hits %llu misses %llu stored, %llu refused, %llu values compared; ",
+           (unsigned long long)t->hits, (unsigned long long)t->misses, (unsigned long long)t->stored,
+           (unsigned long long)t->refused, (unsigned long long)t->values_compared);
     if (r->server_known)
         printf("server ns/op user %.0f sys %.0f, rss %.1f MiB; ", user_ns(r), system_ns(r),
                (double)r->after.rss_size / (1 << 20));

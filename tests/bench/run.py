@@ -15,6 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import report  # noqa: E402
 import servers  # noqa: E402
 
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -39,14 +40,17 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def load(arguments, server, extra):
-    """One run of the load generator; its JSON."""
+def load(arguments, server, extra, may_refuse=False):
+    """One run of the load generator; its JSON. A server that evicts may have no memory for a set; others may not."""
     command = ["taskset", "-c", str(LOAD_CORE), arguments.load, "--json", "--port", str(server.port),
                "--server-pid", str(server.pid), "--key-size", str(KEY_SIZE), "--seed", str(os.getpid()), *extra]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"load against {server.name} failed: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    result = json.loads(done.stdout)
+    if result["refused"] and not may_refuse:
+        raise SystemExit(f"{server.name} had no memory for {result['refused']} sets")
+    return result
 
 
 class Bystanders:
@@ -103,6 +107,11 @@ def median(results, pick):
 
 def rate(results):
     return median(results, lambda r: r["operations_per_second"])
+
+
+def cpu_ns(result):
+    """CPU time of the server for an operation."""
+    return result["server"]["user_ns"] + result["server"]["system_ns"]
 
 
 def speed_rows(measured):
@@ -181,12 +190,7 @@ def run_speed(arguments):
         measured = [(case[0], measure(arguments, running, case)) for case in CASES]
         others = bystanders.share()
     versions = f"{version_of([arguments.vitrine, '-V'])}; {version_of([servers.MEMCACHED, '-V'])}."
-    report = speed_report(arguments, measured, rss, versions, others)
-    print(report)
-    if arguments.write:
-        with open(arguments.write, "w", encoding="utf-8") as out:
-            out.write(report)
-        progress(f"written to {arguments.write}")
+    report.publish(speed_report(arguments, measured, rss, versions, others), arguments.write)
     return 0
 
 
@@ -194,7 +198,7 @@ def fill(arguments, server, value_size):
     """Stores three times -m 64 and returns (RSS now, the most it was)."""
     count = 3 * 64 * MIB // (KEY_SIZE + value_size)
     load(arguments, server, ["--keys", str(count), "--value-size", str(value_size), "--connections", "20", "--depth",
-                             "4", "--set-ratio", "1", "--requests", str(count), "--distribution", "sequential"])
+                             "4", "--set-ratio", "1", "--requests", str(count), "--distribution", "sequential"], may_refuse=True)
     return server.memory("VmRSS"), server.memory("VmHWM")
 
 
@@ -221,7 +225,7 @@ def main():
     parser.add_argument("--vitrine", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--write", metavar="FILE")
+    report.add_option(parser)
     arguments = parser.parse_args()
     return run_speed(arguments) if arguments.what == "speed" else run_memory(arguments)
 

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import run as bench  # noqa: E402
-from run import servers  # noqa: E402
+from run import report, servers  # noqa: E402
 
 VALUE_SIZES = (1000, 4000, 10_000, 20_000, 50_000, 100_000, 400_000)
 MEMORY_MIB, ALIVE_SIZE, WARM_TURNS = 256, 40_000_000, 3
@@ -47,14 +47,12 @@ def measure(arguments, running, value_size):
 
 def cells(results, kind):
     ours, theirs = results[("vitrine", kind)], results[("memcached", kind)]
-
-    def cpu_us(runs):
-        return bench.median(runs, lambda r: r["server"]["user_ns"] + r["server"]["system_ns"]) / 1000
+    cpu_us, their_cpu_us = (bench.median(runs, bench.cpu_ns) / 1000 for runs in (ours, theirs))
     return (f"{bench.rate(ours) / 1000:.1f} k/s | {bench.rate(theirs) / 1000:.1f} k/s | "
-            f"**{bench.rate(ours) / bench.rate(theirs):.2f}** | {cpu_us(ours):.1f} us | {cpu_us(theirs):.1f} us")
+            f"**{bench.rate(ours) / bench.rate(theirs):.2f}** | {cpu_us:.1f} us | {their_cpu_us:.1f} us")
 
 
-def report(arguments, measured):
+def text_of(arguments, measured):
     head = " | ".join(f"{kind}: vitrine | memcached | ratio | CPU | CPU of memcached" for kind, _ in KINDS)
     return "\n".join([
         "# Larger values",
@@ -76,7 +74,7 @@ def main():
     parser.add_argument("--vitrine", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1)
-    parser.add_argument("--write", metavar="FILE")
+    report.add_option(parser)
     arguments = parser.parse_args()
     measured = {}
     for value_size in VALUE_SIZES:
@@ -85,11 +83,7 @@ def main():
                 servers.vitrine(arguments.vitrine, *OPTIONS, core=bench.SERVER_CORE),
                 servers.memcached(*OPTIONS, core=bench.SERVER_CORE))]
             measured[value_size] = measure(arguments, running, value_size)
-    text = report(arguments, measured)
-    print(text)
-    if arguments.write:
-        with open(arguments.write, "w", encoding="utf-8") as out:
-            out.write(text)
+    report.publish(text_of(arguments, measured), arguments.write)
     return 0
 
 

@@ -12,6 +12,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "lib"), os.path.join(HERE, "..", "policy")]
+import report  # noqa: E402
 import servers  # noqa: E402
 import split  # noqa: E402
 import stream  # noqa: E402
@@ -19,6 +20,7 @@ import stream  # noqa: E402
 ITEMS = 1_000_000
 KEY_SIZE = 11
 EXPIRY_S = 86400
+EXPIRIES = (EXPIRY_S, 0)
 # 57 and 61 are the worst there can be: three bytes to the next multiple of four.
 PAYLOADS = (55, 57, 61, 100, 260, 1000)
 SPLIT_LIMIT, SPLIT_PAYLOADS = 64, (100, 1536)  # MiB, bytes
@@ -54,7 +56,7 @@ def overhead(arguments, start, payload, expiry_s):
     return grown / ITEMS - payload
 
 
-def store_drawn(server, size):
+def store_drawn(server, size, expiry_s):
     """Sets of new keys with values drawn from Meta's kvcache_reg until `size` bytes of them were sent."""
     value = b"v" * max(row[0] for row in stream.KVCACHE_REG)
     batch, sent, number = [], 0, 0
@@ -62,7 +64,7 @@ def store_drawn(server, size):
         pending = 0
         while sent < size:
             value_size = stream.value_size_of(number)
-            batch.append(b"set key%08d 0 %d %d noreply\r\n%b\r\n" % (number, EXPIRY_S, value_size, value[:value_size]))
+            batch.append(b"set key%08d 0 %d %d noreply\r\n%b\r\n" % (number, expiry_s, value_size, value[:value_size]))
             pending += value_size
             number += 1
             if pending > CHUNK:
@@ -74,14 +76,14 @@ def store_drawn(server, size):
             pass
 
 
-def capacity(arguments, start, drawn):
+def capacity(arguments, start, drawn, expiry_s):
     """Items a MiB of RSS when the memory limit is reached."""
     size = 3 * arguments.limit * MIB
     with start("-m", str(arguments.limit), "-t", "1") as server:
         if drawn:
-            store_drawn(server, size)
+            store_drawn(server, size, expiry_s)
         else:
-            store(arguments, server, size // 55, 55 - KEY_SIZE, EXPIRY_S)
+            store(arguments, server, size // 55, 55 - KEY_SIZE, expiry_s)
         return server.stat("curr_items") / (settled_memory(server) / MIB)
 
 
@@ -98,7 +100,18 @@ def where(arguments):
                          lambda server, payload: fill(arguments, server, payload), SPLIT_PAYLOADS)]
 
 
-def report(arguments, starts):
+def row(name, form, measure):
+    """Ours, theirs and the ratio, for each expiry."""
+    cells = []
+    for expiry_s in EXPIRIES:
+        ours, theirs = measure(expiry_s)
+        cells += [form.format(ours), form.format(theirs), f"**{ours / theirs:.2f}**"]
+    line = f"| {name} | " + " | ".join(cells) + " |"
+    print(line, file=sys.stderr, flush=True)
+    return line
+
+
+def text_of(arguments, starts):
     lines = ["# Density", "",
              f"`make bench-density`: RSS growth of a fresh server (`-t 1 -m 2048`) while {ITEMS:,} items of {KEY_SIZE}-byte keys are",
              "stored, less keys and values, in bytes an item: header, alignment, index, and what of segments and huge pages is not",
@@ -106,18 +119,12 @@ def report(arguments, starts):
              "| payload | vitrine, expiry | memcached, expiry | ratio | vitrine, none | memcached, none | ratio |",
              "|---|---|---|---|---|---|---|"]
     for payload in PAYLOADS:
-        cells = []
-        for expiry_s in (EXPIRY_S, 0):
-            ours, theirs = (overhead(arguments, start, payload, expiry_s) for start in starts)
-            cells += [f"{ours:.1f}", f"{theirs:.1f}", f"**{ours / theirs:.2f}**"]
-        lines.append(f"| {payload} | " + " | ".join(cells) + " |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    lines += ["", f"Items in a MiB of RSS after `-m {arguments.limit}` was filled three times over, with expiry:", "",
-              "| items | vitrine | memcached | vitrine / memcached |", "|---|---|---|---|"]
+        lines.append(row(payload, "{:.1f}", lambda expiry_s: [overhead(arguments, start, payload, expiry_s) for start in starts]))
+    lines += ["", f"Items in a MiB of RSS after `-m {arguments.limit}` was filled three times over:", "",
+              "| items | vitrine, expiry | memcached, expiry | ratio | vitrine, none | memcached, none | ratio |",
+              "|---|---|---|---|---|---|---|"]
     for name, drawn in (("55 bytes of key and value", False), ("11-byte keys, value sizes of Meta's kvcache_reg", True)):
-        ours, theirs = (capacity(arguments, start, drawn) for start in starts)
-        lines.append(f"| {name} | {ours:.0f} | {theirs:.0f} | **{ours / theirs:.2f}** |")
-        print(lines[-1], file=sys.stderr, flush=True)
+        lines.append(row(name, "{:.0f}", lambda expiry_s: [capacity(arguments, start, drawn, expiry_s) for start in starts]))
     return "\n".join([*lines, *where(arguments), ""])
 
 
@@ -126,13 +133,10 @@ def main():
     parser.add_argument("--load", required=True)
     parser.add_argument("--vitrine", required=True)
     parser.add_argument("--limit", type=int, default=256, help="-m of the servers that are filled, in MiB")
-    parser.add_argument("--write", metavar="FILE")
+    report.add_option(parser)
     arguments = parser.parse_args()
-    text = report(arguments, [lambda *o: servers.vitrine(arguments.vitrine, *o), servers.memcached])
-    print(text)
-    if arguments.write:
-        with open(arguments.write, "w", encoding="utf-8") as out:
-            out.write(text)
+    starts = [lambda *o: servers.vitrine(arguments.vitrine, *o), servers.memcached]
+    report.publish(text_of(arguments, starts), arguments.write)
     return 0
 
 

@@ -15,6 +15,9 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "lib"))
+import report  # noqa: E402
+
 MARKS = ("<!-- simulated: begin, written by make policy -->", "<!-- simulated: end -->")
 MODELS = (("store", "Vitrine"), ("lru28", "LRU"), ("slabs", "segmented LRU in slabs"), ("fifo", "FIFO with re-insertion"),
           ("s3fifo1", "S3-FIFO"), ("optimum", "optimum"))
@@ -92,19 +95,6 @@ def text_of(tables):
     return "\n".join(lines)
 
 
-def write(path, text):
-    """Puts the text between the marks, or both at the end."""
-    with open(path, encoding="utf-8") as file:
-        before = file.read()
-    section = f"{MARKS[0]}\n{text}\n{MARKS[1]}"
-    if MARKS[0] in before:
-        after = re.sub(re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1]), lambda _: section, before, flags=re.DOTALL)
-    else:
-        after = before.rstrip() + "\n\n" + section + "\n"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(after)
-
-
 def rows_of(streams, arguments):
     rows = []
     for stream in streams:
@@ -122,15 +112,13 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--traces")
     parser.add_argument("--only", default="", help="a regular expression on names")
-    parser.add_argument("--write", metavar="FILE")
+    report.add_option(parser)
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     text = text_of([("Real traces:", rows_of(TRACES, arguments)),
                     ("Profiles with times to live:", rows_of(PROFILES, arguments)),
                     ("Known patterns:", rows_of(PATTERNS, arguments))])
-    print(text)
-    if arguments.write:
-        write(arguments.write, text)
+    report.publish_section(text, arguments.write, MARKS, "# Miss ratios")
     return 0
 
 

@@ -19,6 +19,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "lib"))
+import report  # noqa: E402
 import servers  # noqa: E402
 import stream  # noqa: E402
 
@@ -270,21 +271,6 @@ def memcached_version():
     return subprocess.run([servers.MEMCACHED, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
 
 
-def write(path, text):
-    """Puts the text between the marks, or both at the end."""
-    before = ""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            before = file.read()
-    section = f"{MARKS[0]}\n{text}\n{MARKS[1]}"
-    if MARKS[0] in before:
-        after = re.sub(re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1]), lambda _: section, before, flags=re.DOTALL)
-    else:
-        after = (before.rstrip() + "\n\n" if before else "# Miss ratios\n\n") + section + "\n"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(after)
-
-
 def cases_of(arguments):
     traces = [TraceCase(arguments.work, arguments.traces, *trace) for trace in TRACES]
     profiles = [ProfileCase(arguments.work, *profile) for profile in PROFILES]
@@ -300,7 +286,7 @@ def main():
     parser.add_argument("--sizes", default="", help="of memcached's -m, in place of the listed ones")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--known", action="store_true", help="tell what was measured before, replay nothing")
-    parser.add_argument("--write", metavar="FILE")
+    report.add_option(parser)
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     replays, rows = Replays(arguments), {TraceCase: [], ProfileCase: []}
@@ -312,9 +298,7 @@ def main():
             except Unknown:
                 say(f"{case.name}, -m {memory_mib}: not measured with this binary")
     text = text_of(rows[TraceCase], rows[ProfileCase])
-    print(text)
-    if arguments.write:
-        write(arguments.write, text)
+    report.publish_section(text, arguments.write, MARKS, "# Miss ratios")
     return 0
 
 

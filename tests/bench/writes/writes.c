@@ -242,7 +242,7 @@ static void bench_load(const struct load *load)
     struct store_config config = {.memory_size = MEMORY_SIZE, .item_size_max = MIB, .thread_count = 1};
     struct bench bench = {.load = load, .random = 1, .metrics = metrics_create()};
     char error[200] = "";
-    size_t mean = HEAD_SIZE + (load->sizes <= CHANGED ? FIXED_SIZE : MIXED_MEAN);
+    size_t mean = HEAD_SIZE + (load->sizes == FIXED || load->sizes == CHANGED ? FIXED_SIZE : MIXED_MEAN);
     bench.key_count = (unsigned)(ALIVE_SIZE / mean);
     bench.zipf_scale = pow((double)bench.key_count + 1, 1 - ZIPF_ALPHA) - 1;
     memset(bench.value, 'v', sizeof bench.value);
