@@ -141,11 +141,12 @@ static inline uint64_t metrics_turn_requests(const struct metrics_block *block)
  * many they were. */
 uint64_t metrics_turn_end(struct metrics_block *block, uint64_t ns);
 
-/* Records one value in a distribution. Owner of the block only. */
-static inline void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value)
+/* Records one value in a distribution, `count` times. Owner of the block only. */
+static inline void metrics_distribution_add(struct metrics_block *block, enum distribution id, uint64_t value,
+                                            uint64_t count)
 {
     if (METRICS_ON)
-        histogram_add(&block->distribution[id], value, 1);
+        histogram_add(&block->distribution[id], value, count);
 }
 
 /* An item of `size` bytes in all is stored (+1) or removed (-1). Owner of the block only. */

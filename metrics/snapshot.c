@@ -55,10 +55,15 @@ static uint64_t count_requests(const struct metrics_snapshot *snapshot)
     return count;
 }
 
-/* A band's counts are the only record of what was stored and removed; these are their sums. */
+/* A band's counts are the only record of what was stored and removed; these are their sums. A plain set is
+ * counted once, as an item that was stored and as a command. */
 static void sum_bands(struct metrics_snapshot *out)
 {
     for (unsigned band = 0; band < METRICS_BAND_COUNT; band++) {
+        out->band[band][BAND_stored] += out->band[band][BAND_plain_sets];
+        out->band[band][BAND_cmd_set] += out->band[band][BAND_plain_sets];
+        out->band[band][BAND_removed] += out->band[band][BAND_replaced];
+        out->value[METRIC_removed_replaced] += out->band[band][BAND_replaced];
         out->value[METRIC_total_items] += out->band[band][BAND_stored];
         out->value[METRIC_bytes_stored] += out->band[band][BAND_stored_bytes];
         out->value[METRIC_bytes_removed] += out->band[band][BAND_removed_bytes];

@@ -22,18 +22,35 @@ static inline enum result set_one(struct protocol_thread *thread, const struct r
 {
     const struct store_key *key = &thread->batch.keys[request->key_first];
     struct store_set set = {key, request->body, request->body_size, request->flags, request->expiry_s};
-    enum result result = store_set(thread->store, &set, NULL);
-    if (__builtin_expect(result == RESULT_STORED, 1)) {
-        unsigned band = metrics_band_of(ITEM_OVERHEAD_SIZE + key->size + request->body_size);
-        metrics_band_add(thread->block, band, BAND_cmd_set, 1);
-    }
-    return result;
+    return store_set(thread->store, &set, NULL);
+}
+
+/* Sets in a row mostly have the same time to live: it is told once for all of them. */
+struct expiries {
+    uint32_t last_s;
+    uint64_t count; /* sets with the last one that have not been told */
+};
+
+static inline void expiries_tell(struct protocol_thread *thread, struct expiries *expiries)
+{
+    if (expiries->count > 0)
+        store_told_expiry(thread->store, expiries->last_s, expiries->count);
+    expiries->count = 0;
+}
+
+static inline void expiries_add(struct protocol_thread *thread, struct expiries *expiries, uint32_t expiry_s)
+{
+    if (expiry_s != expiries->last_s)
+        expiries_tell(thread, expiries);
+    expiries->last_s = expiry_s;
+    expiries->count++;
 }
 
 enum step run_sets(struct run *run, const struct request *first, unsigned count)
 {
     struct protocol_thread *thread = run->thread;
     const struct request *request = first, *end = first + count;
+    struct expiries expiries = {0, 0};
     uint64_t stored = 0;
     for (; request < end && line_fits(run); request++) {
         enum result result = set_one(thread, request);
@@ -42,8 +59,10 @@ enum step run_sets(struct run *run, const struct request *first, unsigned count)
             continue;
         }
         stored_reply(run->output);
+        expiries_add(thread, &expiries, request->expiry_s);
         stored++;
     }
+    expiries_tell(thread, &expiries);
     if (stored > 0)
         metrics_requests(thread->block, first->command, RESULT_STORED, stored);
     if (request > first) {

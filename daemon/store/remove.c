@@ -42,8 +42,8 @@ static void count_evicted(struct store_thread *thread, const struct item *item, 
         metrics_add(block, METRIC_evicted_unfetched, 1);
         metrics_band_add(block, band, BAND_evicted_unfetched, 1);
     }
-    metrics_distribution_add(block, DISTRIBUTION_evicted_age, now_s - created_s);
-    metrics_distribution_add(block, DISTRIBUTION_evicted_idle, idle_s);
+    metrics_distribution_add(block, DISTRIBUTION_evicted_age, now_s - created_s, 1);
+    metrics_distribution_add(block, DISTRIBUTION_evicted_idle, idle_s, 1);
     /* Relaxed: a gauge; partner: usage_probe. */
     atomic_store_explicit(&thread->store->evicted_idle_s[band], idle_s, memory_order_relaxed);
 }
@@ -60,17 +60,19 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
                    enum removal removal)
 {
     static const enum metric counter[] = {
-        [REMOVAL_EVICTED] = METRIC_removed_evicted, [REMOVAL_EXPIRED] = METRIC_removed_expired,
-        [REMOVAL_DELETED] = METRIC_removed_deleted, [REMOVAL_REPLACED] = METRIC_removed_replaced,
+        [REMOVAL_EVICTED] = METRIC_removed_evicted,
+        [REMOVAL_EXPIRED] = METRIC_removed_expired,
+        [REMOVAL_DELETED] = METRIC_removed_deleted,
         [REMOVAL_FLUSHED] = METRIC_removed_flushed,
     };
     struct metrics_block *block = thread->block;
     size_t size = item_counted_size(item_key_size(item), item_value_size(item));
     unsigned band = metrics_band_of(size);
     live_count_item(thread->store, item, location, -1);
-    metrics_add(block, counter[removal], 1);
-    metrics_band_add(block, band, BAND_removed, 1);
     metrics_band_add(block, band, BAND_removed_bytes, size);
+    metrics_band_add(block, band, removal == REMOVAL_REPLACED ? BAND_replaced : BAND_removed, 1);
+    if (removal != REMOVAL_REPLACED) /* which the band's count tells */
+        metrics_add(block, counter[removal], 1);
     metrics_size_add(block, size, -1);
     if (removal == REMOVAL_EVICTED)
         count_evicted(thread, item, band, segment_of(thread->store, location));

@@ -191,7 +191,8 @@ struct store_written {
 enum result store_write(struct store_thread *thread, const struct store_write *write,
                         struct store_written *written);
 
-/* A set without a condition, which most writes are: store_write with STORE_SET and nothing else. */
+/* A set without a condition, which most writes are: store_write with STORE_SET and nothing else. One that is
+ * stored is counted as a command of its size band, too; its expiry is still to be told. */
 struct store_set {
     const struct store_key *key; /* borrowed for the call, as is the value */
     const char *value;
@@ -200,6 +201,8 @@ struct store_set {
 };
 enum result store_set(struct store_thread *thread, const struct store_set *set,
                       struct store_written *written);
+/* `count` sets that were stored were given this expiry: for the distribution of times to live. */
+void store_told_expiry(struct store_thread *thread, uint32_t expiry_s, uint64_t count);
 
 /* Would a value of this size with this key be TOO_LARGE? Asked before its body is read. */
 bool store_fits(const struct store *store, size_t key_size, size_t value_size);

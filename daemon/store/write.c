@@ -169,7 +169,7 @@ static void slot_replace(struct store_thread *thread, _Atomic uint64_t *slot, co
         recycle_unlinked(thread, old, slot_location(before));
         return;
     }
-    write_count_stored(thread, pending->key.size, pending->value_size);
+    write_count_stored(thread, pending->key.size, pending->value_size, BAND_stored);
     write_count_replaced(thread, old, slot_location(before), clock_s());
 }
 
@@ -367,8 +367,8 @@ static bool write_is_plain(const struct store_write *write)
     return write->mode == STORE_SET && write->cas == 0 && !write->cas_chosen && !write->key_binary;
 }
 
-enum result store_write(struct store_thread *thread, const struct store_write *write,
-                        struct store_written *written)
+enum result write_any(struct store_thread *thread, const struct store_write *write,
+                      struct store_written *written)
 {
     struct pending pending;
     uint32_t now_s = clock_s();
@@ -378,7 +378,7 @@ enum result store_write(struct store_thread *thread, const struct store_write *w
         return write_fail(thread, write, RESULT_TOO_LARGE);
     if (write_is_plain(write)) {
         struct store_set set = {&write->key, write->value, write->size, write->flags, write->expiry_s};
-        if (write_plain(thread, &set, now_s, written))
+        if (write_plain(thread, &set, now_s, BAND_stored, written))
             return RESULT_STORED;
     }
     bool joined = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
@@ -389,8 +389,24 @@ enum result store_write(struct store_thread *thread, const struct store_write *w
         return write_fail(thread, write, result);
     if (result != RESULT_STORED)
         return result;
-    write_told(thread, write->size, write->expiry_s, now_s);
+    write_told(thread, write->size);
     if (written)
         *written = (struct store_written){pending_cas(&pending), pending.value_size};
     return RESULT_STORED;
+}
+
+void store_told_expiry(struct store_thread *thread, uint32_t expiry_s, uint64_t count)
+{
+    uint32_t now_s = clock_s();
+    metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl, expiry_s > now_s ? expiry_s - now_s : 0,
+                             count);
+}
+
+enum result store_write(struct store_thread *thread, const struct store_write *write,
+                        struct store_written *written)
+{
+    enum result result = write_any(thread, write, written);
+    if (result == RESULT_STORED)
+        store_told_expiry(thread, write->expiry_s, 1);
+    return result;
 }

@@ -72,7 +72,8 @@ static inline _Atomic uint64_t *plain_slot(struct store *store, struct bucket *b
 }
 
 static inline bool plain_publish(struct store_thread *thread, const struct store_set *set,
-                                 const struct place *place, const struct found *found, uint32_t now_s)
+                                 const struct place *place, const struct found *found, uint32_t now_s,
+                                 enum band_metric as)
 {
     struct store *store = thread->store;
     const struct store_key *key = set->key;
@@ -88,7 +89,7 @@ static inline bool plain_publish(struct store_thread *thread, const struct store
     uint64_t before = slot_load(slot);
     segment_count_live(segment_of(store, place->location), (int64_t)place->size, 1);
     slot_store(slot, slot_make(key->hash, place->location, place->size, old ? slot_freq(before) : 0));
-    write_count_stored(thread, key->size, set->size);
+    write_count_stored(thread, key->size, set->size, as);
     write_count_replaced(thread, old, slot_location(before), now_s);
     index_unlock(bucket);
     write_tell_maintainer(thread);
@@ -96,7 +97,7 @@ static inline bool plain_publish(struct store_thread *thread, const struct store
 }
 
 bool write_plain(struct store_thread *thread, const struct store_set *set, uint32_t now_s,
-                 struct store_written *written)
+                 enum band_metric as, struct store_written *written)
 {
     struct found found;
     struct place place;
@@ -107,11 +108,11 @@ bool write_plain(struct store_thread *thread, const struct store_set *set, uint3
     if (!plain_reserve(thread, set, &found, &place))
         return false;
     plain_fill(thread, set, &place, now_s);
-    if (!plain_publish(thread, set, &place, &found, now_s)) {
+    if (!plain_publish(thread, set, &place, &found, now_s, as)) {
         recycle_unused(thread, place.item, place.location);
         return false;
     }
-    write_told(thread, set->size, set->expiry_s, now_s);
+    write_told(thread, set->size);
     if (written)
         *written = (struct store_written){item_cas(place.item), set->size};
     return true;
@@ -122,7 +123,7 @@ enum result store_set(struct store_thread *thread, const struct store_set *set, 
     uint32_t now_s = clock_s();
     flush_poll(thread->store, now_s);
     if (__builtin_expect(store_fits(thread->store, set->key->size, set->size) &&
-                             write_plain(thread, set, now_s, written),
+                             write_plain(thread, set, now_s, BAND_plain_sets, written),
                          1))
         return RESULT_STORED;
     struct store_write write = {.key = *set->key,
@@ -131,5 +132,9 @@ enum result store_set(struct store_thread *thread, const struct store_set *set, 
                                 .flags = set->flags,
                                 .expiry_s = set->expiry_s,
                                 .mode = STORE_SET};
-    return store_write(thread, &write, written);
+    enum result result = write_any(thread, &write, written);
+    if (result == RESULT_STORED)
+        metrics_band_add(thread->block, metrics_band_of(item_counted_size(set->key->size, set->size)),
+                         BAND_cmd_set, 1);
+    return result;
 }

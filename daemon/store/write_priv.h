@@ -79,13 +79,15 @@ static inline enum pool write_pool(struct store_thread *thread, const struct sto
 
 /* ---- counting what was written ---- */
 
-static inline void write_count_stored(struct store_thread *thread, size_t key_size, size_t value_size)
+/* `as`: BAND_stored or BAND_plain_sets. */
+static inline void write_count_stored(struct store_thread *thread, size_t key_size, size_t value_size,
+                                      enum band_metric as)
 {
     struct metrics_block *block = thread->block;
     size_t size = item_counted_size(key_size, value_size);
     unsigned band = metrics_band_of(size);
     thread_count_written(thread, size);
-    metrics_band_add(block, band, BAND_stored, 1);
+    metrics_band_add(block, band, as, 1);
     metrics_band_add(block, band, BAND_stored_bytes, size);
     metrics_size_add(block, size, 1);
 }
@@ -112,11 +114,9 @@ static inline void write_tell_maintainer(struct store_thread *thread)
 }
 
 /* What a client has written. */
-static inline void write_told(struct store_thread *thread, size_t value_size, uint32_t expiry_s,
-                              uint32_t now_s)
+static inline void write_told(struct store_thread *thread, size_t value_size)
 {
-    metrics_distribution_add(thread->block, DISTRIBUTION_value_size, value_size);
-    metrics_distribution_add(thread->block, DISTRIBUTION_set_ttl, expiry_s > now_s ? expiry_s - now_s : 0);
+    metrics_distribution_add(thread->block, DISTRIBUTION_value_size, value_size, 1);
 }
 
 /* Where the key's item has just been found: publishing looks there first. */
@@ -135,6 +135,10 @@ static inline void write_note_found(const struct store_thread *thread, struct pe
 enum result write_new(struct store_thread *thread, const struct store_write *write, uint64_t marks,
                       struct pending *pending);
 
+/* store_write, but for telling the expiry. */
+enum result write_any(struct store_thread *thread, const struct store_write *write,
+                      struct store_written *written);
+
 bool write_prepare(struct store_thread *thread, struct pending *pending);
 /* With a new sequence number and the time; or, of an item that is moved, its own and its state (of which only
  * the access and FETCHED matter). */
@@ -152,9 +156,10 @@ bool write_found_again(struct store_thread *thread, const struct store_key *key,
                        const struct condition *condition, struct found *found);
 
 /* ---- write_plain.c ---- */
-/* Does a set of a size that fits, if that is the plain thing to do. False: nothing has happened. */
+/* Does a set of a size that fits, if that is the plain thing to do, and counts it `as` write_count_stored
+ * does. False: nothing has happened. */
 bool write_plain(struct store_thread *thread, const struct store_set *set, uint32_t now_s,
-                 struct store_written *written);
+                 enum band_metric as, struct store_written *written);
 
 /* ---- touch.c ---- */
 /* Gives a live item an expiry: HIT; MISS when there is none, NOT_STORED when it changed meanwhile, NO_MEMORY.

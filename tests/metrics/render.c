@@ -54,8 +54,8 @@ static void serve(struct metrics_block *block)
         metrics_band_add(block, band, BAND_stored, 10 + band);
         metrics_band_add(block, band, BAND_stored_bytes, (10 + band) * metrics_band_size_max(band));
         metrics_band_add(block, band, BAND_cmd_set, 10 + band);
-        metrics_distribution_add(block, DISTRIBUTION_value_size, (uint64_t)1 << band);
-        metrics_distribution_add(block, DISTRIBUTION_set_ttl, band * 60);
+        metrics_distribution_add(block, DISTRIBUTION_value_size, (uint64_t)1 << band, 1);
+        metrics_distribution_add(block, DISTRIBUTION_set_ttl, band * 60, 1);
     }
     metrics_add(block, METRIC_time_in_listen_disabled_us, 1234567);
 }

@@ -38,7 +38,7 @@ static void *count(void *of)
         metrics_add(mine, METRIC_bytes_read, 3);
         metrics_band_add(mine, i % METRICS_BAND_COUNT, BAND_stored, 1);
         metrics_request(mine, COMMAND_GET, i % 4 == 0 ? RESULT_MISS : RESULT_HIT);
-        metrics_distribution_add(mine, DISTRIBUTION_value_size, 100);
+        metrics_distribution_add(mine, DISTRIBUTION_value_size, 100, 1);
         if (i % 8 == 7)
             metrics_turn_end(mine, 1000 + i);
     }

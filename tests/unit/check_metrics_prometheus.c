@@ -210,7 +210,7 @@ END_TEST
 
 START_TEST(a_distribution_counts_a_value_equal_to_its_limit)
 {
-    metrics_distribution_add(block, DISTRIBUTION_value_size, 1024);
+    metrics_distribution_add(block, DISTRIBUTION_value_size, 1024, 1);
     render();
     expect("vitrine_value_size_bytes_bucket{le=\"256\"} 0");
     expect("vitrine_value_size_bytes_bucket{le=\"1024\"} 1");

@@ -124,6 +124,47 @@ START_TEST(counts_size_bands)
 }
 END_TEST
 
+/* Sets in a row, one by one and of every way there is through the store: alike to who reads the counts. */
+static void check_sets(const char *input, size_t size, size_t piece, size_t value_size, unsigned sets)
+{
+    struct fixture *f = fixture_open(&roomy);
+    struct metrics_snapshot snapshot;
+    fixture_feed(f, input, size, piece);
+    metrics_snapshot_take(f->metrics, &snapshot);
+    const uint64_t *band = snapshot.band[metrics_band_of(16 + 1 + value_size)];
+    ck_assert_uint_eq(band[BAND_cmd_set], sets);
+    ck_assert_uint_eq(band[BAND_stored], sets);
+    ck_assert_uint_eq(band[BAND_removed], sets - 1); /* of one key */
+    ck_assert_uint_eq(snapshot.value[METRIC_cmd_set], sets);
+    ck_assert_uint_eq(snapshot.value[METRIC_total_items], sets);
+    ck_assert_uint_eq(snapshot.value[METRIC_removed_replaced], sets - 1);
+    struct histogram ttls;
+    metrics_distribution_read(f->metrics, DISTRIBUTION_set_ttl, &ttls);
+    ck_assert_uint_eq(histogram_count(&ttls), sets);
+    ck_assert_uint_le(ttls.sum, sets / 2 * 100);
+    ck_assert_uint_ge(ttls.sum, sets / 2 * 99); /* a second may end meanwhile */
+    fixture_close(f);
+}
+
+/* Small, too large to lie within a record, and received apart; every other one lives for 100 s. */
+static const unsigned counted_sizes[] = {10, 10000, 40000};
+
+START_TEST(counts_sets_of_any_size_as_commands_and_as_items)
+{
+    unsigned value_size = counted_sizes[_i], sets = 6;
+    char *body = fixture_body(value_size);
+    struct buffer input = {0};
+    for (unsigned i = 0; i < sets; i++) {
+        buffer_format(&input, "set k 0 %u %u\r\n", i % 2 * 100, value_size);
+        buffer_append(&input, body, value_size + 2);
+    }
+    check_sets(input.data, input.size, SIZE_MAX, value_size, sets);
+    check_sets(input.data, input.size, 7, value_size, sets);
+    buffer_fini(&input);
+    free(body);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 /* Values within a segment, and values that take several. */
@@ -430,6 +471,8 @@ static void add_tests(Suite *suite)
     TCase *counting = tcase_create("counting");
     tcase_add_loop_test(counting, counts_each_outcome_once, 0, (int)(sizeof movements / sizeof *movements));
     tcase_add_test(counting, counts_size_bands);
+    tcase_add_loop_test(counting, counts_sets_of_any_size_as_commands_and_as_items, 0,
+                        sizeof counted_sizes / sizeof *counted_sizes);
     suite_add_tcase(suite, counting);
     TCase *server = tcase_create("server");
     tcase_set_timeout(server, 60);
