@@ -1,4 +1,4 @@
-/* Copies of few bytes, where a call would take longer than the copy.
+/* Copies of few bytes, where a call would take longer than the copy, and of very many.
  * Place: base. Thread-safety: pure. Reads and writes nothing outside of what it is given. */
 #ifndef VITRINE_BASE_BYTES_H
 #define VITRINE_BASE_BYTES_H
@@ -26,5 +26,9 @@ static inline char *bytes_put(char *to, const char *from, size_t size)
         BYTES_ENDS(to, from, size, 16);
     return to + size;
 }
+
+/* Copies very many bytes that do not overlap and that nobody will look at soon: past the caches, which
+ * neither have to fetch what is overwritten nor to give up what they hold. */
+void bytes_put_far(char *to, const char *from, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* Bodies that arrive in pieces: each in address space of its own, charged to the budget as it fills. A few
+/* Bodies that arrive in pieces: each in address space of its own, charged to the budget as it fills. Some
  * that are done with are kept, memory and charge, for the bodies to come: mapping, faulting in and unmapping
  * the pages of a 45 KB body cost more than receiving it. */
 #include "base/assert.h"
@@ -10,8 +10,8 @@
 #define STEP_SIZE_MIN 16384u /* the first charge: a body that never comes costs little */
 #define STEP_SIZE_MAX 262144u
 #define STAGING_SHARE 4u
-#define SPARE_SHARE   64u        /* of the memory may be kept for bodies to come */
-#define SPARE_MAX     (1u << 20) /* larger ones are rare, and unmapped */
+#define SPARE_SHARE   16u        /* of the memory may be kept for bodies to come */
+#define SPARE_MAX     (8u << 20) /* larger ones are rare, and unmapped */
 #define MAPPED_MIN    65536u
 
 struct store_staging {

@@ -1,9 +1,11 @@
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "store/write_priv.h"
 
-#define MEMCACHED_HEADER_SIZE 56u /* of an item with CAS, as memcached counts it against -I */
-#define MEMCACHED_ENDS_SIZE   3u  /* NUL after the key, CR LF after the value */
+#define MEMCACHED_HEADER_SIZE 56u     /* of an item with CAS, as memcached counts it against -I */
+#define MEMCACHED_ENDS_SIZE   3u      /* NUL after the key, CR LF after the value */
+#define FAR_SIZE_MIN          131072u /* docs/decisions.md has what smaller ones lose by it */
 
 bool store_fits(const struct store *store, size_t key_size, size_t value_size)
 {
@@ -68,6 +70,15 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
 
 /* ---- filling ---- */
 
+/* What is as large as that lies in no cache any more when it is asked for. */
+static void data_copy(const struct value_source *source, size_t offset, char *out, size_t size)
+{
+    if (source->size < FAR_SIZE_MIN)
+        memcpy(out, source->data + offset, size);
+    else
+        bytes_put_far(out, source->data + offset, size);
+}
+
 void source_copy(const struct value_source *source, size_t offset, char *out, size_t size)
 {
     size_t first_size = source->data_first ? source->size : source->view ? source->view->size : 0;
@@ -79,7 +90,7 @@ void source_copy(const struct value_source *source, size_t offset, char *out, si
             continue;
         size_t part = end - offset < size ? end - offset : size;
         if (data)
-            memcpy(out, source->data + (offset - start), part);
+            data_copy(source, offset - start, out, part);
         else
             view_copy(source->view, offset - start, out, part);
         out += part;

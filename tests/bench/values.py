@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import run as bench  # noqa: E402
 from run import report, servers  # noqa: E402
 
-VALUE_SIZES = (1000, 4000, 10_000, 20_000, 50_000, 100_000, 400_000)
+VALUE_SIZES = (1000, 4000, 10_000, 20_000, 50_000, 100_000, 400_000, 900_000)
 MEMORY_MIB, ALIVE_SIZE, WARM_TURNS = 256, 40_000_000, 3
 OPTIONS = ["-t", "1", "-m", str(MEMORY_MIB), "-c", "1024"]
 KINDS = (("gets", ["--set-ratio", "0"]), ("sets", ["--set-ratio", "1"]))

@@ -1,4 +1,4 @@
-/* Short copies: every size, where the memory ends with what may be touched, and nothing beside it written. */
+/* Copies: every size, where the memory ends with what may be touched, and nothing beside it written. */
 #include "base/bytes.h"
 
 #include <check.h>
@@ -33,6 +33,23 @@ START_TEST(every_size_is_copied_and_nothing_else)
 }
 END_TEST
 
+/* Begins and ends anywhere within a line, in either place. */
+START_TEST(far_copies_are_of_every_byte_and_nothing_else)
+{
+    char from[SIZE_MAX_TRIED + 64], to[SIZE_MAX_TRIED + 64 + 2];
+    for (unsigned i = 0; i < sizeof from; i++)
+        from[i] = (char)(i * 7 + i / 256 + 1);
+    for (unsigned size = 0; size <= SIZE_MAX_TRIED; size++) {
+        unsigned shift = size * 5 % 64;
+        memset(to, 0, sizeof to);
+        bytes_put_far(to + 1 + shift, from + size % 64, size);
+        ck_assert(memcmp(to + 1 + shift, from + size % 64, size) == 0);
+        ck_assert_int_eq(to[shift], 0);
+        ck_assert_int_eq(to[1 + shift + size], 0);
+    }
+}
+END_TEST
+
 START_TEST(memory_is_touched_to_its_edges_only)
 {
     size_t page;
@@ -41,6 +58,8 @@ START_TEST(memory_is_touched_to_its_edges_only)
     for (unsigned size = 0; size <= SIZE_MAX_TRIED; size++) {
         bytes_put(to + page - size, from, size);
         bytes_put(to, from + page - size, size);
+        bytes_put_far(to + page - size, from, size);
+        bytes_put_far(to, from + page - size, size);
     }
     ck_assert_int_eq(to[0], 'x');
     ck_assert_int_eq(to[page - 1], 'x');
@@ -52,6 +71,7 @@ int main(void)
     Suite *suite = suite_create("base bytes");
     TCase *tcase = tcase_create("bytes");
     tcase_add_test(tcase, every_size_is_copied_and_nothing_else);
+    tcase_add_test(tcase, far_copies_are_of_every_byte_and_nothing_else);
     tcase_add_test(tcase, memory_is_touched_to_its_edges_only);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

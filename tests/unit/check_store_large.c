@@ -314,7 +314,7 @@ START_TEST(memory_of_a_body_done_with_serves_the_next_within_bounds)
     store_usage_read(f.store, &usage);
     ck_assert_uint_eq(usage.staging_size, 0);
     size_t kept_size = usage.used_size;
-    ck_assert_uint_le(kept_size, 2 * MIB); /* a sixty-fourth, and the index */
+    ck_assert_uint_le(kept_size, 64 * MIB / 16 + MIB); /* a sixteenth, and the index */
     staging[0] = store_staging_open(f.store, 50000);
     memset(bytes, 'n', sizeof bytes);
     ck_assert(stage_fill(staging[0], bytes, 50000));
@@ -324,6 +324,28 @@ START_TEST(memory_of_a_body_done_with_serves_the_next_within_bounds)
     ck_assert_uint_eq(usage.used_size, kept_size); /* nothing new was charged */
     store_staging_close(staging[0]);
     ck_assert(store_memory_limit_set(f.store, 16 * MIB));
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(memory_of_a_body_of_megabytes_serves_the_next)
+{
+    enum { SIZE = 3000000 };
+    struct fixture f = fixture_of_size(64 * MIB);
+    char *bytes = malloc(SIZE);
+    struct store_usage before, after;
+    memset(bytes, 'b', SIZE);
+    for (unsigned i = 0; i < 2; i++) {
+        struct store_staging *staging = store_staging_open(f.store, SIZE);
+        store_usage_read(f.store, &before);
+        ck_assert(stage_fill(staging, bytes, SIZE));
+        ck_assert(memcmp(store_staging_data(staging), bytes, SIZE) == 0);
+        store_usage_read(f.store, &after);
+        store_staging_close(staging);
+    }
+    ck_assert_uint_ge(before.used_size, SIZE);
+    ck_assert_uint_eq(after.used_size, before.used_size); /* nothing new was charged */
+    free(bytes);
     fixture_close(&f);
 }
 END_TEST
@@ -453,6 +475,7 @@ int main(void)
     tcase_add_test(tcase, pins_take_their_share_and_eviction_goes_on_behind_them);
     tcase_add_test(tcase, a_staged_body_is_stored_and_its_charge_given_back);
     tcase_add_test(tcase, memory_of_a_body_done_with_serves_the_next_within_bounds);
+    tcase_add_test(tcase, memory_of_a_body_of_megabytes_serves_the_next);
     tcase_add_test(tcase, memory_kept_for_bodies_is_as_much_as_a_second_needed);
     tcase_add_test(tcase, half_sent_bodies_cost_little_and_full_ones_at_most_a_quarter);
     tcase_add_test(tcase, staged_bodies_take_their_memory_from_the_segments);
