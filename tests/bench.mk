@@ -26,7 +26,7 @@ bench-quick: $(BINARY) bench-tools ## the same in short rounds, printed only
 bench-memory: $(BINARY) bench-tools ## RSS after filling -m 64 three times over
 	$(BENCH_RUN) memory
 
-bench-values: $(BINARY) bench-tools ## gets and sets of 1 to 400 kB beside memcached; writes docs/values.md
+bench-values: $(BINARY) bench-tools ## gets and sets of 1 to 900 kB beside memcached; writes docs/values.md
 	/usr/bin/python3 tests/bench/values.py --load $(BENCH_LOAD) --vitrine $(BINARY) --write docs/values.md
 
 # 17 GB and a quarter of an hour for 100 million.

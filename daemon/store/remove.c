@@ -70,9 +70,12 @@ void removal_count(struct store_thread *thread, const struct item *item, uint64_
     unsigned band = metrics_band_of(size);
     live_count_item(thread->store, item, location, -1);
     metrics_band_add(block, band, BAND_removed_bytes, size);
-    metrics_band_add(block, band, removal == REMOVAL_REPLACED ? BAND_replaced : BAND_removed, 1);
-    if (removal != REMOVAL_REPLACED) /* which the band's count tells */
+    if (removal == REMOVAL_REPLACED) {
+        metrics_band_add(block, band, BAND_replaced, 1);
+    } else {
+        metrics_band_add(block, band, BAND_removed, 1);
         metrics_add(block, counter[removal], 1);
+    }
     metrics_size_add(block, size, -1);
     if (removal == REMOVAL_EVICTED)
         count_evicted(thread, item, band, segment_of(thread->store, location));

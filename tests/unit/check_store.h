@@ -1,9 +1,11 @@
 /* What the store's unit tests share: a small store with one thread, short forms of the calls, and the
- * invariants that must hold whenever nothing is under way. */
+ * invariants that must hold whenever nothing is under way. Where a test names no hash seed its stores have
+ * the program's, drawn at random: it is printed, and VITRINE_HASH_SEED=<n> plays one again. */
 #ifndef VITRINE_TESTS_CHECK_STORE_H
 #define VITRINE_TESTS_CHECK_STORE_H
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "store/store.h"
 
 #include <check.h>
@@ -19,6 +21,9 @@ struct fixture {
     struct store_thread *thread;
 };
 
+static uint64_t
+    fixture_hash_seed; /* set before the tests' processes are forked; 0: each store draws its own */
+
 static inline struct fixture fixture_open(struct store_config config)
 {
     struct fixture f;
@@ -26,6 +31,8 @@ static inline struct fixture fixture_open(struct store_config config)
     clock_freeze_for_test(100);
     if (config.item_size_max == 0)
         config.item_size_max = MIB;
+    if (config.hash_seed == 0)
+        config.hash_seed = fixture_hash_seed;
     config.thread_count = config.thread_count ? config.thread_count : 1;
     f.metrics = metrics_create();
     f.store = store_create(&config, f.metrics, error, sizeof error);
@@ -148,6 +155,10 @@ static inline void fixture_maintain(struct fixture *f, unsigned rounds)
 
 static inline int fixture_run(Suite *suite)
 {
+    const char *text = getenv("VITRINE_HASH_SEED");
+    fixture_hash_seed = text ? strtoull(text, NULL, 10) : hash_random_seed();
+    printf("hash seed %llu\n", (unsigned long long)fixture_hash_seed);
+    fflush(stdout); /* or each test's process prints it once more */
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -138,9 +138,7 @@ class Results:
 
     def add(self, server, case, memory_mib, result):
         self.known.setdefault(f"{server}|{os.path.basename(case.path)}|{memory_mib}", []).append(result)
-        with open(self.path + ".part", "w", encoding="ascii") as file:
-            json.dump(self.known, file, indent=1)
-        os.rename(self.path + ".part", self.path)
+        report.replace(self.path, json.dumps(self.known, indent=1))
 
 
 class Unknown(Exception):
