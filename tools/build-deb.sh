@@ -1,6 +1,7 @@
 #!/bin/sh
 # tools/build-deb.sh PROGRAM VERSION: a Debian package in build/ of what `make install` installs. The packages it
-# depends on are those that the program's libraries come from.
+# depends on are those that the program's libraries come from: those it is linked with, and OpenSSL, which it loads by
+# the name that stands in it.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -eq 2 ] || {
@@ -17,8 +18,12 @@ owner() {
     dpkg-query -S "$1" "/usr$1" "$(readlink -f "$1")" 2>/dev/null | sed -n '1s/[:,].*//p'
 }
 
-depends=$(objdump -p "$program" | awk '$1 == "NEEDED" {print $2}' | while read -r library; do
-    owner "$(ldd "$program" | awk -v library="$library" '$1 == library {print $3}')"
+loaded=$(grep -aoE 'libssl\.so\.[0-9]+' "$program")
+depends=$({
+    objdump -p "$program" | awk '$1 == "NEEDED" {print $2}'
+    echo "$loaded"
+} | while read -r library; do
+    owner "$(LD_PRELOAD=$loaded ldd "$program" | awk -v library="$library" '$1 == library {print $3}')"
 done | sort -u | paste -sd, | sed 's/,/, /g')
 
 make --no-print-directory install DESTDIR="$root" PREFIX=/usr >/dev/null

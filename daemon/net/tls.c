@@ -5,8 +5,6 @@
 #include "net/tls_context_priv.h"
 
 #include <limits.h>
-#include <openssl/err.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +30,9 @@ struct tls {
 
 static const char *reason(char *out, size_t size)
 {
-    unsigned long code = ERR_get_error(); /* the first: the others follow from it */
-    ERR_error_string_n(code, out, size);
-    ERR_clear_error();
+    unsigned long code = openssl.ERR_get_error(); /* the first: the others follow from it */
+    openssl.ERR_error_string_n(code, out, size);
+    openssl.ERR_clear_error();
     return out;
 }
 
@@ -59,9 +57,9 @@ static bool load_authorities(const struct tls *tls, SSL_CTX *context, char *erro
 {
     if (!tls->ca_cert)
         return true;
-    if (!SSL_CTX_load_verify_locations(context, tls->ca_cert, NULL))
+    if (!openssl.SSL_CTX_load_verify_locations(context, tls->ca_cert, NULL))
         return fail_file("CA certificate", tls->ca_cert, error, error_size);
-    SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(tls->ca_cert));
+    openssl.SSL_CTX_set_client_CA_list(context, openssl.SSL_load_client_CA_file(tls->ca_cert));
     return true;
 }
 
@@ -69,11 +67,11 @@ static bool load_files(const struct tls *tls, SSL_CTX *context, char *error, siz
 {
     int format = (int)settings_u64(tls->settings, ssl_keyformat);
     char why[REASON_SIZE];
-    if (SSL_CTX_use_certificate_chain_file(context, tls->chain_cert) != 1)
+    if (openssl.SSL_CTX_use_certificate_chain_file(context, tls->chain_cert) != 1)
         return fail_file("certificate chain", tls->chain_cert, error, error_size);
-    if (SSL_CTX_use_PrivateKey_file(context, tls->key, format) != 1)
+    if (openssl.SSL_CTX_use_PrivateKey_file(context, tls->key, format) != 1)
         return fail_file("key", tls->key, error, error_size);
-    if (SSL_CTX_check_private_key(context) != 1) {
+    if (openssl.SSL_CTX_check_private_key(context) != 1) {
         snprintf(error, error_size, "Error validating the certificate: %s", reason(why, sizeof why));
         return false;
     }
@@ -84,10 +82,10 @@ static bool set_versions(const struct settings *settings, SSL_CTX *context, char
 {
     static const int versions[] = {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION};
     const char *ciphers = settings->ssl_ciphers;
-    SSL_CTX_set_min_proto_version(context, versions[settings_u64(settings, ssl_min_version)]);
-    if (!ciphers || SSL_CTX_set_cipher_list(context, ciphers) == 1)
+    openssl.SSL_CTX_set_min_proto_version(context, versions[settings_u64(settings, ssl_min_version)]);
+    if (!ciphers || openssl.SSL_CTX_set_cipher_list(context, ciphers) == 1)
         return true;
-    ERR_clear_error();
+    openssl.ERR_clear_error();
     snprintf(error, error_size, "Error setting the provided cipher(s): %s", ciphers);
     return false;
 }
@@ -97,7 +95,7 @@ static void set_verification(const struct settings *settings, SSL_CTX *context)
     static const int modes[] = {SSL_VERIFY_NONE, SSL_VERIFY_PEER,
                                 SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                                 SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT | SSL_VERIFY_CLIENT_ONCE};
-    SSL_CTX_set_verify(context, modes[settings_u64(settings, ssl_verify_mode)], NULL);
+    openssl.SSL_CTX_set_verify(context, modes[settings_u64(settings, ssl_verify_mode)], NULL);
 }
 
 /* Tickets need no memory and are always given. Their keys are the context's own: after a refresh nobody who
@@ -105,41 +103,42 @@ static void set_verification(const struct settings *settings, SSL_CTX *context)
 static void set_sessions(const struct settings *settings, SSL_CTX *context)
 {
     static const unsigned char name[] = "vitrine";
-    SSL_CTX_set_session_id_context(context, name, sizeof name - 1);
-    SSL_CTX_set_session_cache_mode(context, settings_on(settings, ssl_session_cache) ? SSL_SESS_CACHE_SERVER
-                                                                                     : SSL_SESS_CACHE_OFF);
-    SSL_CTX_sess_set_cache_size(context,
-                                settings->ssl_ca_cert ? CACHED_KNOWN_SESSIONS_MAX : CACHED_SESSIONS_MAX);
+    openssl.SSL_CTX_set_session_id_context(context, name, sizeof name - 1);
+    openssl.SSL_CTX_set_session_cache_mode(
+        context, settings_on(settings, ssl_session_cache) ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+    openssl.SSL_CTX_sess_set_cache_size(context, settings->ssl_ca_cert ? CACHED_KNOWN_SESSIONS_MAX
+                                                                       : CACHED_SESSIONS_MAX);
 }
 
 /* A client that closes its socket without a word is no error: no request that was cut off is executed. */
 static void set_behaviour(const struct settings *settings, SSL_CTX *context)
 {
-    SSL_CTX_set_options(context,
-                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    openssl.SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                             SSL_OP_IGNORE_UNEXPECTED_EOF);
+    openssl.SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (settings_on(settings, ssl_kernel_tls))
-        SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
+        openssl.SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
     else
-        SSL_CTX_set_read_ahead(context, 1); /* one receive a record instead of two; the kernel cannot */
+        openssl.SSL_CTX_set_read_ahead(context,
+                                       1); /* one receive a record instead of two; the kernel cannot */
 }
 
 static SSL_CTX *context_create(const struct tls *tls, char *error, size_t error_size)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *context = openssl.SSL_CTX_new(openssl.TLS_server_method());
     if (!context) {
         snprintf(error, error_size, "no memory for TLS");
         return NULL;
     }
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    openssl.SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     set_verification(tls->settings, context);
     set_sessions(tls->settings, context);
     set_behaviour(tls->settings, context);
     if (load_files(tls, context, error, error_size) &&
         set_versions(tls->settings, context, error, error_size))
         return context;
-    SSL_CTX_free(context);
+    openssl.SSL_CTX_free(context);
     return NULL;
 }
 
@@ -147,9 +146,9 @@ static SSL_CTX *context_create(const struct tls *tls, char *error, size_t error_
 
 static uint64_t certificate_expiry_s(const SSL_CTX *context)
 {
-    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    const X509 *certificate = openssl.SSL_CTX_get0_certificate(context);
     struct tm until;
-    if (!certificate || !ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &until))
+    if (!certificate || !openssl.ASN1_TIME_to_tm(openssl.X509_get0_notAfter(certificate), &until))
         return 0;
     time_t seconds = timegm(&until);
     return seconds < 0 ? 0 : (uint64_t)seconds;
@@ -174,7 +173,7 @@ bool tls_refresh(struct tls *tls, char *error, size_t error_size)
     SSL_CTX *old = tls->context;
     tls->context = fresh;
     spin_release(&tls->spin);
-    SSL_CTX_free(old); /* links made from it still hold it */
+    openssl.SSL_CTX_free(old); /* links made from it still hold it */
     return true;
 }
 
@@ -182,10 +181,10 @@ SSL *tls_new_ssl(struct tls *tls)
 {
     spin_acquire(&tls->spin);
     SSL_CTX *context = tls->context;
-    SSL_CTX_up_ref(context);
+    openssl.SSL_CTX_up_ref(context);
     spin_release(&tls->spin);
-    SSL *ssl = SSL_new(context);
-    SSL_CTX_free(context);
+    SSL *ssl = openssl.SSL_new(context);
+    openssl.SSL_CTX_free(context);
     return ssl;
 }
 
@@ -236,6 +235,8 @@ static void warn(const struct settings *settings)
 
 struct tls *tls_create(const struct settings *settings, char *error, size_t error_size)
 {
+    if (!openssl_load(error, error_size))
+        return NULL;
     struct tls *tls = calloc(1, sizeof *tls);
     snprintf(error, error_size, "no memory for TLS");
     if (!tls)
@@ -253,7 +254,7 @@ void tls_destroy(struct tls *tls)
 {
     if (!tls)
         return;
-    SSL_CTX_free(tls->context);
+    openssl.SSL_CTX_free(tls->context);
     free(tls->chain_cert);
     free(tls->key);
     free(tls->ca_cert);

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 
 /* Of one call of tls_receive from the socket: records without data (updates of keys) could else go on and on.
@@ -18,11 +16,11 @@
 static long on_socket(BIO *socket, int call, const char *data, size_t size, int i, long l, int result,
                       size_t *count)
 {
-    struct tls_link *link = (struct tls_link *)(void *)BIO_get_callback_arg(socket);
+    struct tls_link *link = (struct tls_link *)(void *)openssl.BIO_get_callback_arg(socket);
     (void)data, (void)size, (void)i, (void)l;
     if (call == BIO_CB_READ && link->budget == 0) {
-        BIO_clear_retry_flags(socket);
-        BIO_set_retry_read(socket);
+        openssl.BIO_clear_retry_flags(socket);
+        openssl.BIO_set_retry_read(socket);
         return -1;
     }
     if (call == (BIO_CB_READ | BIO_CB_RETURN) && result > 0)
@@ -33,36 +31,36 @@ static long on_socket(BIO *socket, int call, const char *data, size_t size, int 
 static void set_mode(SSL *ssl, enum tls_mode mode)
 {
     if (mode == TLS_ANYBODY)
-        SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+        openssl.SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     if (mode == TLS_KNOWN)
-        SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        openssl.SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 }
 
 struct tls_link *tls_link_create(struct tls *tls, int fd, enum tls_mode mode, struct metrics_block *block)
 {
     struct tls_link *link = calloc(1, sizeof *link);
     SSL *ssl = link ? tls_new_ssl(tls) : NULL;
-    if (!ssl || SSL_set_fd(ssl, fd) != 1) {
-        SSL_free(ssl);
+    if (!ssl || openssl.SSL_set_fd(ssl, fd) != 1) {
+        openssl.SSL_free(ssl);
         free(link);
         return NULL;
     }
     link->ssl = ssl;
     link->block = block;
     set_mode(ssl, mode);
-    SSL_set_accept_state(ssl);
-    BIO_set_callback_ex(SSL_get_rbio(ssl), on_socket);
-    BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)link);
+    openssl.SSL_set_accept_state(ssl);
+    openssl.BIO_set_callback_ex(openssl.SSL_get_rbio(ssl), on_socket);
+    openssl.BIO_set_callback_arg(openssl.SSL_get_rbio(ssl), (char *)link);
     return link;
 }
 
 void tls_link_destroy(struct tls_link *link)
 {
-    ERR_clear_error();
+    openssl.ERR_clear_error();
     if (link->open && !link->broken)
-        SSL_shutdown(link->ssl);
-    SSL_free(link->ssl);
-    ERR_clear_error();
+        openssl.SSL_shutdown(link->ssl);
+    openssl.SSL_free(link->ssl);
+    openssl.ERR_clear_error();
     free(link);
 }
 
@@ -70,19 +68,20 @@ void tls_link_destroy(struct tls_link *link)
 
 static void note_open(struct tls_link *link)
 {
-    if (link->open || !SSL_is_init_finished(link->ssl))
+    if (link->open || !openssl.SSL_is_init_finished(link->ssl))
         return;
     link->open = true;
     metrics_add(link->block,
-                SSL_session_reused(link->ssl) ? METRIC_ssl_resumed_sessions : METRIC_ssl_new_sessions, 1);
+                openssl.SSL_session_reused(link->ssl) ? METRIC_ssl_resumed_sessions : METRIC_ssl_new_sessions,
+                1);
 }
 
 /* Nothing goes on. Clients that leave before they have said anything (checks of health) are no error, nor are
  * sockets that break. */
 static void note_broken(struct tls_link *link, int code)
 {
-    const char *why = ERR_reason_error_string(ERR_peek_error());
-    bool said = BIO_number_read(SSL_get_rbio(link->ssl)) > 0;
+    const char *why = openssl.ERR_reason_error_string(openssl.ERR_peek_error());
+    bool said = openssl.BIO_number_read(openssl.SSL_get_rbio(link->ssl)) > 0;
     link->broken = true;
     if (!link->open && said)
         metrics_add(link->block, METRIC_ssl_handshake_errors, 1);
@@ -116,12 +115,12 @@ ssize_t tls_receive(struct tls_link *link, void *to, size_t size)
     link->wants = 0;
     link->more = false;
     link->budget = RECEIVE_MAX;
-    while (at < end && !link->broken && (got == RECORD_SIZE || SSL_has_pending(link->ssl))) {
-        ERR_clear_error();
-        int good = SSL_read_ex(link->ssl, at, (size_t)(end - at), &got);
+    while (at < end && !link->broken && (got == RECORD_SIZE || openssl.SSL_has_pending(link->ssl))) {
+        openssl.ERR_clear_error();
+        int good = openssl.SSL_read_ex(link->ssl, at, (size_t)(end - at), &got);
         note_open(link);
         if (!good) {
-            ssize_t result = conclude(link, SSL_get_error(link->ssl, good));
+            ssize_t result = conclude(link, openssl.SSL_get_error(link->ssl, good));
             if (at == (char *)to)
                 return result;
             link->more = link->wants == 0; /* the end, which is to be heard of */
@@ -129,7 +128,7 @@ ssize_t tls_receive(struct tls_link *link, void *to, size_t size)
         }
         at += got;
     }
-    link->more = SSL_has_pending(link->ssl);
+    link->more = openssl.SSL_has_pending(link->ssl);
     return at - (char *)to;
 }
 
@@ -140,10 +139,10 @@ ssize_t tls_send(struct tls_link *link, const void *from, size_t size)
     errno = EPIPE;
     if (link->broken)
         return -1;
-    ERR_clear_error();
-    int good = SSL_write_ex(link->ssl, from, size, &sent);
+    openssl.ERR_clear_error();
+    int good = openssl.SSL_write_ex(link->ssl, from, size, &sent);
     if (good)
         return (ssize_t)sent;
-    ssize_t result = conclude(link, SSL_get_error(link->ssl, good));
+    ssize_t result = conclude(link, openssl.SSL_get_error(link->ssl, good));
     return result == 0 ? -1 : result;
 }

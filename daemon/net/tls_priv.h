@@ -30,7 +30,8 @@ enum tls_mode {
 
 struct tls;
 
-/* Reads certificate, key and authorities. NULL with a line in `error`. The settings are borrowed. */
+/* Loads OpenSSL and reads certificate, key and authorities. NULL with a line in `error`. The settings are
+ * borrowed. Not while another thread uses TLS. */
 struct tls *tls_create(const struct settings *settings, char *error, size_t error_size);
 void tls_destroy(struct tls *tls);
 /* Reads the files again; links to come use what they say. False with a line in `error`, in memcached's words:

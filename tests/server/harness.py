@@ -181,9 +181,10 @@ def eventually(condition, what):
     return time.monotonic() - begin
 
 
-def run(*options):
-    """A start that is expected to end by itself: its exit status, output and errors."""
-    done = subprocess.run([BINARY, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S)
+def run(*options, **environment):
+    """A start that is expected to end by itself: its exit status, output and errors. `environment` is added to ours."""
+    done = subprocess.run([BINARY, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S,
+                          env={**os.environ, **environment})
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

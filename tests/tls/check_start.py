@@ -1,19 +1,59 @@
 """Starting with TLS: what is wrong is said in one line, and what is right is told by `stats settings`."""
+import os
+import re
 import shutil
+import tempfile
 
-from common import (Server, connect, context, files, main, make_certificate, openssl, path, refused, secure,
+from common import (FOLDER, Server, connect, context, files, main, make_certificate, openssl, path, refused, secure,
                     secure_memcached, VERSIONS)
 from harness import alive, run
 import ssl
 
 
-def fails(*options):
+def fails(*options, **environment):
     """The one line that a start ends with."""
     listen = () if "-s" in options else ("-l", "127.0.0.1:0")
-    code, out, errors = run("--admin-listen", "off", *listen, *options)
+    code, out, errors = run("--admin-listen", "off", *listen, *options, **environment)
     lines = errors.splitlines()
     assert code not in (0, None) and not out and len(lines) == 1, (code, out, errors)
     return lines[0]
+
+
+def libraries(server):
+    """OpenSSL's files that the server has in memory, by the names they are loaded by."""
+    with open(f"/proc/{server.pid}/maps", encoding="ascii", errors="replace") as maps:
+        found = re.findall(r"(/\S*/(lib(?:ssl|crypto)\.so\.\d+)\S*)$", maps.read(), re.M)
+    return {name: file for file, name in found}
+
+
+def fails_with_library(name, bytes_of_it):
+    """The line that a start ends with where the first file of a library's name is this one."""
+    folder = tempfile.mkdtemp(dir=FOLDER.name)
+    with open(os.path.join(folder, name), "wb") as out:
+        out.write(bytes_of_it)
+    line = fails("-Z", "-o", files(), LD_LIBRARY_PATH=folder)
+    assert f"needs OpenSSL, which cannot be loaded: {folder}/{name}: " in line, line
+    return line
+
+
+def test_openssl_is_not_in_memory_without_tls():
+    with Server("--admin-listen", "127.0.0.1:0", "-o", files()) as server:
+        alive(server)
+        assert not libraries(server), libraries(server)
+
+
+def test_openssl_is_in_memory_with_tls():
+    with secure() as server:
+        assert sorted(name.split(".")[0] for name in libraries(server)) == ["libcrypto", "libssl"], libraries(server)
+
+
+def test_openssl_that_cannot_be_loaded_is_told():
+    with secure() as server:
+        crypto, tls = sorted(libraries(server).items())
+    for name, _ in (crypto, tls):
+        assert "file too short" in fails_with_library(name, b"no library")
+    with open(crypto[1], "rb") as another:
+        assert "undefined symbol: " in fails_with_library(tls[0], another.read())
 
 
 def test_no_certificate_is_told():
