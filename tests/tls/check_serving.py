@@ -164,6 +164,25 @@ def test_many_large_values_at_once():
             client.__exit__()
 
 
+def test_watchers_are_told_everything_over_tls():
+    with secure() as server, connect(server) as watcher, connect(server) as client:
+        assert watcher.ask(b"watch mutations\r\n") == b"OK\r\n"
+        for i in range(2000):
+            client.store(b"key-%04d" % i, b"v")
+        lines = watcher.until(b"key=key-1999 ")
+        assert [line.split(b"key=")[1][:8] for line in lines.splitlines()] == [b"key-%04d" % i for i in range(2000)]
+
+
+def test_dumps_come_whole_over_tls():
+    with secure() as server, connect(server) as client:
+        keys = {b"key-%05d" % i for i in range(20000)}
+        client.send(b"".join(b"set %s 0 0 1 noreply\r\nv\r\n" % key for key in sorted(keys)))
+        assert client.ask(b"mn\r\n") == b"MN\r\n"
+        lines = client.ask(b"lru_crawler metadump all\r\n", b"END\r\n").splitlines()
+        assert {line[4:13] for line in lines if line.startswith(b"key=")} == keys, len(lines)
+        assert client.ask(b"mn\r\n") == b"MN\r\n"
+
+
 def test_a_deep_pipeline_takes_fair_turns():
     with secure("-t", "1") as server, connect(server) as greedy, connect(server) as modest:
         greedy.store(b"a", b"v")
