@@ -1,8 +1,8 @@
 /* The parts of a lookup that a get runs through, to be inlined where it does: the match of a bucket's tags,
  * the comparison of keys, the look into the bucket at which nearly every lookup of an item ends.
  *
- * Place: private to the store. Flow: index_prefetch notes in each key of a batch which slot its tag was seen
- * in; find_at_home tries that slot first; what it does not find is left to index_find. Thread-safety: as
+ * Place: private to the store. Flow: index_prefetch notes in each key of a batch the slot that its tag was
+ * seen in; find_at_home tries that slot first; what it does not find is left to index_find. Thread-safety: as
  * index_find; what it finds is as true. */
 #ifndef VITRINE_STORE_FIND_PRIV_H
 #define VITRINE_STORE_FIND_PRIV_H
@@ -94,8 +94,8 @@ static inline __attribute__((always_inline)) bool find_in_slot(const struct stor
     return true;
 }
 
-/* The item of the key if it lies in the bucket the key belongs to, which needs no second look (index_find
- * says why). False says nothing. */
+/* The item of the key if it is where it was seen, or in the bucket that the key belongs to, which needs no
+ * second look (index_find says why): whichever slot leads to it, it is the key's. False says nothing. */
 static inline bool find_at_home(const struct store *store, const struct store_key *key, struct found *found)
 {
     /* Acquire: as in index_find. */
@@ -103,7 +103,7 @@ static inline bool find_at_home(const struct store *store, const struct store_ke
     struct bucket *home = &store->buckets[index_bucket_of(count, key->hash)];
     PERTURB(FIND_CHOSEN);
     PERTURB(FIND_BEGUN);
-    if (key->hint != 0 && find_in_slot(store, &home->slot[key->hint - 1], key, found))
+    if (key->seen && find_in_slot(store, key->seen, key, found))
         return true;
     for (unsigned matches = bucket_match(home, key->hash); matches != 0; matches &= matches - 1)
         if (find_in_slot(store, &home->slot[__builtin_ctz(matches)], key, found))
@@ -113,7 +113,8 @@ static inline bool find_at_home(const struct store *store, const struct store_ke
 
 /* ---- fetching ahead ---- */
 
-#define CACHE_LINE 64u
+#define CACHE_LINE         64u
+#define CHAIN_PREFETCH_MAX 3u /* overflow buckets of a chain that are looked into ahead */
 
 /* Inlined by force: gcc sees no effect in a function that only prefetches, and drops its calls. Without a
  * branch: asks for a line twice rather than foretell how many there are. */
@@ -128,50 +129,53 @@ static inline __attribute__((always_inline)) void slot_prefetch_item(const struc
     __builtin_prefetch(item + more * CACHE_LINE);
 }
 
-static inline struct overflow *bucket_overflow(const struct store *store, struct bucket *bucket)
+/* A key that none of the slots so far seems to hold, and the overflow bucket in which to look next. */
+struct waiting {
+    struct store_key *key;
+    struct overflow *at;
+};
+
+/* Asks for the overflow bucket that a bucket's word leads to. False: there is none. */
+static inline __attribute__((always_inline)) bool
+overflow_prefetch(const struct store *store, const _Atomic uint64_t *word, struct overflow **next)
 {
-    uint64_t word = atomic_load_explicit(&bucket->word, memory_order_relaxed);
-    return &store->overflow[word >> BUCKET_OVERFLOW_SHIFT];
+    uint64_t index = atomic_load_explicit(word, memory_order_relaxed) >> BUCKET_OVERFLOW_SHIFT;
+    *next = &store->overflow[index];
+    __builtin_prefetch(*next);
+    return index != 0;
 }
 
 /* Asks for the lines of the item that one of the slots of the key's bucket seems to lead to, and notes the
- * slot in the key; for the overflow bucket if none does. */
-static inline __attribute__((always_inline)) void
-key_prefetch_item(const struct store *store, struct store_key *key, uint64_t bucket_count)
+ * slot in the key; or for the overflow bucket: true if there is one. */
+static inline __attribute__((always_inline)) bool
+key_prefetch(const struct store *store, struct store_key *key, uint64_t bucket_count, struct overflow **next)
 {
     struct bucket *bucket = &store->buckets[index_bucket_of(bucket_count, key->hash)];
     unsigned matches = bucket_match(bucket, key->hash);
-    if (matches == 0) {
-        __builtin_prefetch(bucket_overflow(store, bucket));
-        return;
-    }
-    unsigned number = (unsigned)__builtin_ctz(matches);
-    slot_prefetch_item(store, slot_load(&bucket->slot[number]));
-    key->hint = number + 1;
+    if (matches == 0)
+        return overflow_prefetch(store, &bucket->word, next);
+    key->seen = &bucket->slot[__builtin_ctz(matches)];
+    slot_prefetch_item(store, slot_load(key->seen));
+    return false;
 }
 
-/* For a key that is not in its bucket: asks for the item that the overflow bucket leads to. */
-static inline __attribute__((always_inline)) void
-key_prefetch_overflow(const struct store *store, const struct store_key *key, uint64_t bucket_count)
-{
-    struct bucket *bucket = &store->buckets[index_bucket_of(bucket_count, key->hash)];
-    struct overflow *overflow = bucket_overflow(store, bucket);
-    unsigned matches = slots_match(overflow->slot, OVERFLOW_SLOTS, key->hash);
-    if (matches != 0)
-        slot_prefetch_item(store, slot_load(&overflow->slot[__builtin_ctz(matches)]));
-}
+/* The same for keys in overflow buckets; returns how many have to wait for the next bucket of their chains.
+ */
+unsigned index_prefetch_chains(const struct store *store, struct waiting *waiting, unsigned count);
 
-/* Asks for the items of all keys, then for those behind overflow buckets. Those that have been fetched before
- * have a hint. */
+/* Asks for the items of up to STORE_PREFETCH_MAX keys, those in their own buckets first. Of those that have
+ * been fetched before it is known where they are. */
 static inline __attribute__((always_inline)) void
 keys_prefetch(const struct store *store, struct store_key *keys, unsigned count, uint64_t bucket_count)
 {
+    struct waiting waiting[STORE_PREFETCH_MAX];
+    struct overflow *next;
+    unsigned left = 0;
     for (unsigned i = 0; i < count; i++)
-        if (keys[i].hint == 0)
-            key_prefetch_item(store, &keys[i], bucket_count);
-    for (unsigned i = 0; i < count; i++)
-        if (keys[i].hint == 0)
-            key_prefetch_overflow(store, &keys[i], bucket_count);
+        if (!keys[i].seen && key_prefetch(store, &keys[i], bucket_count, &next))
+            waiting[left++] = (struct waiting){&keys[i], next};
+    for (unsigned depth = 0; left > 0 && depth < CHAIN_PREFETCH_MAX; depth++)
+        left = index_prefetch_chains(store, waiting, left);
 }
 
 static inline struct bucket *index_lock_inline(struct store *store, uint64_t hash)

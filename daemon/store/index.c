@@ -92,7 +92,7 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
         uint64_t index = index_bucket_of(count, key->hash);
         struct bucket *home = &store->buckets[index];
         PERTURB(FIND_CHOSEN);
-        if (key->hint != 0 && find_in_slot(store, &home->slot[key->hint - 1], key, found))
+        if (key->seen && find_in_slot(store, key->seen, key, found))
             return true;
         *found = (struct found){0};
         uint64_t word = atomic_load_explicit(&home->word, memory_order_acquire);
@@ -105,6 +105,22 @@ bool index_find(const struct store *store, const struct store_key *key, struct f
         if (index_bucket_of(count, key->hash) == index)
             return false;
     }
+}
+
+unsigned index_prefetch_chains(const struct store *store, struct waiting *waiting, unsigned count)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct waiting one = waiting[i];
+        unsigned matches = slots_match(one.at->slot, OVERFLOW_SLOTS, one.key->hash);
+        if (matches != 0) {
+            one.key->seen = &one.at->slot[__builtin_ctz(matches)];
+            slot_prefetch_item(store, slot_load(one.key->seen));
+        } else if (overflow_prefetch(store, &one.at->word, &one.at)) {
+            waiting[left++] = one;
+        }
+    }
+    return left;
 }
 
 void index_prefetch(const struct store *store, struct store_key *keys, unsigned count)

@@ -141,7 +141,8 @@ void index_floor_set(struct store *store, size_t memory_size);
 
 /* Without a lock: the item of the key, whether or not it is alive; else what ghost there is. */
 bool index_find(const struct store *store, const struct store_key *key, struct found *found);
-/* Brings the buckets, then the items of hashed keys into the cache, and sets the keys' hints. */
+/* Brings the buckets, then the items of hashed keys into the cache, and notes in the keys where they were
+ * seen. */
 void index_prefetch(const struct store *store, struct store_key *keys, unsigned count);
 
 /* The key's bucket, locked. Its chain is the caller's until index_unlock. */

@@ -18,7 +18,7 @@ void store_hash_keys(const struct store *store, struct store_key *keys, unsigned
     uint64_t bucket_count = atomic_load_explicit(&store->bucket_count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++) {
         keys[i].hash = hash_bytes_inline(keys[i].data, keys[i].size, store->hash_seed);
-        keys[i].hint = 0;
+        keys[i].seen = NULL;
         __builtin_prefetch(&store->buckets[index_bucket_of(bucket_count, keys[i].hash)]);
     }
 }
@@ -145,16 +145,14 @@ static __attribute__((noinline)) bool get_slowly(const struct reading *reading, 
 }
 
 /* Looks into the slot in which the key was seen, where it nearly always is. */
-static inline bool get_at_hint(const struct reading *reading, uint64_t bucket_count,
-                               const struct store_key *key, struct store_hit *hit, size_t *room)
+static inline bool get_where_seen(const struct reading *reading, const struct store_key *key,
+                                  struct store_hit *hit, size_t *room)
 {
     const struct store *store = reading->store;
-    struct bucket *home = &store->buckets[index_bucket_of(bucket_count, key->hash)];
     PERTURB(FIND_CHOSEN);
-    if (key->hint == 0)
+    if (!key->seen)
         return false;
-    _Atomic uint64_t *slot = &home->slot[key->hint - 1];
-    uint64_t value = slot_load(slot);
+    uint64_t value = slot_load(key->seen);
     PERTURB(FIND_SLOT);
     if (!(value & SLOT_USED)) /* with the tag or another: the keys are compared */
         return false;
@@ -165,7 +163,7 @@ static inline bool get_at_hint(const struct reading *reading, uint64_t bucket_co
         item_expired_at(item, state, reading->now_s) || item_flushed(store, item) ||
         !hit_set(reading, hit, item, state, item_key, room))
         return false;
-    hit_note(reading, item, slot, value);
+    hit_note(reading, item, key->seen, value);
     return true;
 }
 
@@ -180,7 +178,7 @@ unsigned store_get_many(struct store_thread *thread, struct store_key *keys, uns
     flush_poll(thread->store, reading.now_s);
     keys_prefetch(store, keys, count, bucket_count);
     for (unsigned i = 0; i < count; i++) {
-        if (__builtin_expect(get_at_hint(&reading, bucket_count, &keys[i], &hits[i], &room), 1))
+        if (__builtin_expect(get_where_seen(&reading, &keys[i], &hits[i], &room), 1))
             continue;
         if (!get_slowly(&reading, &keys[i], &hits[i], &room))
             return i;

@@ -62,10 +62,10 @@ void store_thread_quiesce(struct store_thread *thread);
 
 /* ---- keys ---- */
 struct store_key {
-    const char *data; /* borrowed */
-    uint32_t size;    /* 1 .. STORE_KEY_SIZE_MAX */
-    uint32_t hint;    /* the store's own: where store_prefetch saw the item; 0: nowhere */
-    uint64_t hash;    /* set by store_key or store_hash_keys */
+    const char *data;       /* borrowed */
+    uint64_t hash;          /* set by store_key or store_hash_keys */
+    _Atomic uint64_t *seen; /* the store's own: the slot in which store_prefetch saw the item; NULL: none */
+    uint32_t size;          /* 1 .. STORE_KEY_SIZE_MAX */
 };
 struct store_key store_key(const struct store *store, const char *data, size_t size);
 
