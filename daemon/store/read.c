@@ -170,6 +170,7 @@ static inline bool get_where_seen(const struct reading *reading, const struct st
 unsigned store_get_many(struct store_thread *thread, struct store_key *keys, unsigned count, size_t room,
                         size_t frame, struct store_hit *hits)
 {
+    ASSERT(count <= STORE_PREFETCH_MAX);
     const struct store *store = thread->store;
     const struct reading reading = {thread, store, clock_s(), (uint32_t)frame};
     /* Acquire: as in index_find. Once for all of them: what is found is true in whichever bucket it is found.

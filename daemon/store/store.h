@@ -113,10 +113,10 @@ struct store_hit {
     const void *item;     /* the store's own */
 };
 uint64_t store_hit_cas(const struct store_hit *hit);
-/* Gets the first of `count` keys, in order, as store_get does. A hit is charged its key's and value's size
- * and `frame` bytes, a miss the frame. It stops where `room` does not take the next, or where that is a value
- * for store_get: in chunks, or longer than STORE_INLINE_COPY_MAX. Nothing is done to a key where it stops.
- * Returns how many it got; a hit is valid as long as a view is. */
+/* Gets the first of `count` keys (STORE_PREFETCH_MAX at most), in order, as store_get does. A hit is charged
+ * its key's and value's size and `frame` bytes, a miss the frame. It stops where `room` does not take the
+ * next, or where that is a value for store_get: in chunks, or longer than STORE_INLINE_COPY_MAX. Nothing is
+ * done to a key where it stops. Returns how many it got; a hit is valid as long as a view is. */
 unsigned store_get_many(struct store_thread *thread, struct store_key *keys, unsigned count, size_t room,
                         size_t frame, struct store_hit *hits);
 /* The same without touching recency, frequency or any counter: for inspection. */
