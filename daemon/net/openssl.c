@@ -1,3 +1,4 @@
+/* Loading OpenSSL: the library that the program was compiled for, and each function of the table. */
 #include "net/openssl_priv.h"
 
 #include <dlfcn.h>

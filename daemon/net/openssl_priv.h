@@ -1,5 +1,5 @@
 /* OpenSSL, loaded where TLS is asked for: a server without it has neither of its libraries in memory, nor the
- * 0.5 MiB that the loader writes into their tables.
+ * 0.45 MiB that the loader writes into their tables.
  *
  * Place: below tls.c and tls_link.c, which call each function as openssl.NAME(...). OpenSSL's macros are
  * written so too: what they stand for begins with a function's name, which so becomes a member's. A call of

@@ -117,11 +117,11 @@ static void set_behaviour(const struct settings *settings, SSL_CTX *context)
                                              SSL_OP_IGNORE_UNEXPECTED_EOF);
     openssl.SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                           SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* Reading ahead takes one receive a record instead of two; the kernel cannot. */
     if (settings_on(settings, ssl_kernel_tls))
         openssl.SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
     else
-        openssl.SSL_CTX_set_read_ahead(context,
-                                       1); /* one receive a record instead of two; the kernel cannot */
+        openssl.SSL_CTX_set_read_ahead(context, 1);
 }
 
 static SSL_CTX *context_create(const struct tls *tls, char *error, size_t error_size)

@@ -94,6 +94,14 @@ static inline __attribute__((always_inline)) bool find_in_slot(const struct stor
     return true;
 }
 
+/* The overflow bucket that a bucket's word leads to; NULL: none. Acquire pairs with chain_extend: it is empty
+ * before it can be reached. */
+static inline struct overflow *overflow_after(const struct store *store, const _Atomic uint64_t *word)
+{
+    uint64_t index = atomic_load_explicit(word, memory_order_acquire) >> BUCKET_OVERFLOW_SHIFT;
+    return index == 0 ? NULL : &store->overflow[index];
+}
+
 /* The item of the key if it is where it was seen, or in the bucket that the key belongs to, which needs no
  * second look (index_find says why): whichever slot leads to it, it is the key's. False says nothing. */
 static inline bool find_at_home(const struct store *store, const struct store_key *key, struct found *found)
@@ -135,28 +143,21 @@ struct waiting {
     struct overflow *at;
 };
 
-/* Asks for the overflow bucket that a bucket's word leads to. False: there is none. */
-static inline __attribute__((always_inline)) bool
-overflow_prefetch(const struct store *store, const _Atomic uint64_t *word, struct overflow **next)
-{
-    uint64_t index = atomic_load_explicit(word, memory_order_relaxed) >> BUCKET_OVERFLOW_SHIFT;
-    *next = &store->overflow[index];
-    __builtin_prefetch(*next);
-    return index != 0;
-}
-
 /* Asks for the lines of the item that one of the slots of the key's bucket seems to lead to, and notes the
- * slot in the key; or for the overflow bucket: true if there is one. */
-static inline __attribute__((always_inline)) bool
-key_prefetch(const struct store *store, struct store_key *key, uint64_t bucket_count, struct overflow **next)
+ * slot in the key. If none does, for the overflow bucket, which it returns; NULL: there is none. */
+static inline __attribute__((always_inline)) struct overflow *
+key_prefetch(const struct store *store, struct store_key *key, uint64_t bucket_count)
 {
     struct bucket *bucket = &store->buckets[index_bucket_of(bucket_count, key->hash)];
     unsigned matches = bucket_match(bucket, key->hash);
-    if (matches == 0)
-        return overflow_prefetch(store, &bucket->word, next);
+    if (matches == 0) {
+        struct overflow *next = overflow_after(store, &bucket->word);
+        __builtin_prefetch(next);
+        return next;
+    }
     key->seen = &bucket->slot[__builtin_ctz(matches)];
     slot_prefetch_item(store, slot_load(key->seen));
-    return false;
+    return NULL;
 }
 
 /* The same for keys in overflow buckets; returns how many have to wait for the next bucket of their chains.
@@ -169,11 +170,12 @@ static inline __attribute__((always_inline)) void
 keys_prefetch(const struct store *store, struct store_key *keys, unsigned count, uint64_t bucket_count)
 {
     struct waiting waiting[STORE_PREFETCH_MAX];
-    struct overflow *next;
     unsigned left = 0;
-    for (unsigned i = 0; i < count; i++)
-        if (!keys[i].seen && key_prefetch(store, &keys[i], bucket_count, &next))
+    for (unsigned i = 0; i < count; i++) {
+        struct overflow *next = keys[i].seen ? NULL : key_prefetch(store, &keys[i], bucket_count);
+        if (next)
             waiting[left++] = (struct waiting){&keys[i], next};
+    }
     for (unsigned depth = 0; left > 0 && depth < CHAIN_PREFETCH_MAX; depth++)
         left = index_prefetch_chains(store, waiting, left);
 }

@@ -24,14 +24,6 @@ static bool ghost_matches(uint64_t slot, uint64_t hash)
            ((slot ^ hash) & GHOST_HASH_MASK) == 0;
 }
 
-/* The overflow bucket that a bucket's word leads to; NULL: none. Acquire pairs with chain_extend: it is empty
- * before it can be reached. */
-static struct overflow *overflow_after(const struct store *store, const _Atomic uint64_t *word)
-{
-    uint64_t index = atomic_load_explicit(word, memory_order_acquire) >> BUCKET_OVERFLOW_SHIFT;
-    return index == 0 ? NULL : &store->overflow[index];
-}
-
 bool walk_follow(struct walk *walk)
 {
     struct overflow *next = overflow_after(walk->store, walk->word);
@@ -116,7 +108,8 @@ unsigned index_prefetch_chains(const struct store *store, struct waiting *waitin
         if (matches != 0) {
             one.key->seen = &one.at->slot[__builtin_ctz(matches)];
             slot_prefetch_item(store, slot_load(one.key->seen));
-        } else if (overflow_prefetch(store, &one.at->word, &one.at)) {
+        } else if ((one.at = overflow_after(store, &one.at->word)) != NULL) {
+            __builtin_prefetch(one.at);
             waiting[left++] = one;
         }
     }

@@ -21,8 +21,8 @@ struct fixture {
     struct store_thread *thread;
 };
 
-static uint64_t
-    fixture_hash_seed; /* set before the tests' processes are forked; 0: each store draws its own */
+/* Set before the tests' processes are forked; 0: each store draws its own. */
+static uint64_t fixture_hash_seed;
 
 static inline struct fixture fixture_open(struct store_config config)
 {

@@ -3,9 +3,9 @@
 #include "check_store.h"
 #include "store/find_priv.h"
 
+/* Nine for each of the buckets that there are before the maintainer has split any. */
+#define COUNT (576u * BATCH)
 #define BATCH STORE_PREFETCH_MAX
-#define COUNT                                                                                                \
-    (576u * BATCH) /* nine for each of the buckets that there are before the maintainer has split any */
 
 struct keys {
     struct store_key *key;
