@@ -68,7 +68,7 @@ static unsigned class_of(const struct store *store, const struct placement *plac
 {
     if (placement->expiry_s == STORE_NEVER_S)
         return 0;
-    if (placement->pool == POOL_MAIN && store->main_is_coarse)
+    if (placement->pool == POOL_BULK || (placement->pool == POOL_MAIN && store->main_is_coarse))
         return 1;
     uint32_t now_s = clock_s();
     unsigned quarters = quarter_octaves(placement->expiry_s > now_s ? placement->expiry_s - now_s : 0);
@@ -81,8 +81,9 @@ static unsigned class_of(const struct store *store, const struct placement *plac
 static struct lane *lane_of(const struct store_thread *thread, const struct placement *placement)
 {
     const struct store *store = thread->store;
-    /* Survivors and the few items that come back after eviction share one lane a class. */
-    unsigned lane = placement->pool == POOL_MAIN ? 0 : thread->lane;
+    /* Survivors, the few items that come back after eviction and those that are large share one lane a class.
+     */
+    unsigned lane = placement->pool == POOL_SMALL ? thread->lane : 0;
     size_t at = (size_t)placement->pool * store->class_count + class_of(store, placement);
     return &store->lanes[at * store->lane_count + lane];
 }

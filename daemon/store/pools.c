@@ -1,4 +1,8 @@
-/* How the small and the main pool share the memory.
+/* How the pools share the memory.
+ *
+ * New items pass through the small pool, or, if they are large beside the others, through bulk, which counts
+ * as part of it. There a segment lives the shorter the larger its items are, down to an eighth of what it
+ * would in small: else a few large items, of which most are never read, fill half of it.
  *
  * S3-FIFO gives the small pool a tenth. That is too little where items come back later than it takes to pass
  * through it and live too briefly for their ghosts to help. Whether it is, ghosts tell, as in ARC (FAST'03):
@@ -21,6 +25,7 @@
 #define PULL_PRIOR      0.15 /* an item: what ghosts must tell by far to be believed in full */
 #define STEP            0.2  /* of the memory, while as much is written as there is memory */
 #define BRIEF_ROUNDS    4u   /* of main */
+#define BULK_HASTE_MAX  8.0
 
 /* ---- by whoever writes ---- */
 
@@ -38,14 +43,14 @@ static void pull(_Atomic uint64_t *counter, unsigned weight)
     atomic_store_explicit(counter, sum + weight, memory_order_relaxed);
 }
 
-enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s)
+enum pool pools_admit(struct store_thread *thread, uint64_t hash, size_t size, uint32_t expiry_s)
 {
     enum ghost ghost = ghosts_take(thread->store, hash);
     if (ghost == GHOST_SMALL_LATEST)
         pull(&thread->small_pull, is_brief(thread->store, expiry_s) ? PULL_BRIEF : PULL_SMALL);
     if (ghost == GHOST_MAIN)
         pull(&thread->main_pull, PULL_MAIN);
-    return ghost == GHOST_NONE || ghost == GHOST_MAIN ? POOL_SMALL : POOL_MAIN;
+    return ghost == GHOST_NONE || ghost == GHOST_MAIN ? pools_entry(thread->store, size) : POOL_MAIN;
 }
 
 /* ---- by the maintainer ---- */
@@ -78,13 +83,32 @@ static void border_move(struct store *store, uint32_t segment_count)
     border->small_extra = share - SMALL_SHARE_MIN;
 }
 
+/* Of the two that new items pass through, the one whose oldest segment has been there for longer than its
+ * items' size allows. */
+static enum pool entry_next(struct store *store)
+{
+    struct segment_eldest small, bulk;
+    if (!segment_eldest(store, POOL_BULK, &bulk))
+        return POOL_SMALL;
+    if (!segment_eldest(store, POOL_SMALL, &small))
+        return POOL_BULK;
+    double larger = (double)bulk.item_size / (small.item_size > 0 ? small.item_size : 1);
+    larger = larger < 1 ? 1 : larger > BULK_HASTE_MAX ? BULK_HASTE_MAX : larger;
+    return bulk.age * larger > small.age ? POOL_BULK : POOL_SMALL;
+}
+
+static uint32_t sealed_count(const struct store *store, enum pool pool)
+{
+    return atomic_load_explicit(&store->fifo[pool].count, memory_order_relaxed);
+}
+
 enum pool pools_next(struct store *store)
 {
-    uint32_t small = atomic_load_explicit(&store->fifo[POOL_SMALL].count, memory_order_relaxed);
-    uint32_t count = small + atomic_load_explicit(&store->fifo[POOL_MAIN].count, memory_order_relaxed);
+    uint32_t small = sealed_count(store, POOL_SMALL) + sealed_count(store, POOL_BULK);
+    uint32_t count = small + sealed_count(store, POOL_MAIN);
     if (count == 0)
         return POOL_SMALL;
     border_move(store, count);
     atomic_store_explicit(&store->brief_s, BRIEF_ROUNDS * main_age_s(store), memory_order_relaxed);
-    return small > count * (SMALL_SHARE_MIN + store->border.small_extra) ? POOL_SMALL : POOL_MAIN;
+    return small > count * (SMALL_SHARE_MIN + store->border.small_extra) ? entry_next(store) : POOL_MAIN;
 }

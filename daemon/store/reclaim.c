@@ -9,18 +9,17 @@
 #include "base/hash.h"
 #include "store/store_priv.h"
 
-#define BATCH      32u /* records whose buckets are fetched ahead together */
-#define MEAN_SHIFT 12u /* the mean size is that of some 4096 items */
-#define RUN_SHARE  8u  /* an eighth of all segments, within these bounds, may survive nearly whole in a row */
-#define RUN_MIN    8u
-#define RUN_MAX    64u
+#define BATCH     32u /* records whose buckets are fetched ahead together */
+#define RUN_SHARE 8u  /* an eighth of all segments, within these bounds, may survive nearly whole in a row */
+#define RUN_MIN   8u
+#define RUN_MAX   64u
 
 struct drain {
     struct store *store;
     struct store_thread *thread;
     enum drain_mode mode;
     uint32_t now_s;
-    unsigned freq_min; /* what survives has been read as often */
+    struct survival survival;
     size_t copied_size, copied_max;
     bool stuck; /* COMPACT found no room */
 };
@@ -35,78 +34,20 @@ static size_t size_of(const struct item *item)
     return item_counted_size(item_key_size(item), item_value_size(item));
 }
 
-static uint64_t mean_size(const struct store *store)
-{
-    return store->mean_scaled >> MEAN_SHIFT;
-}
-
-/* How often an item of this size must have been read to survive: once more for each doubling beyond 1.4 times
- * the mean. From 5.6 times the mean on that is more than can be told, and such items live one round; what is
- * hot among them comes back by its ghost to main. */
-static unsigned freq_needed(const struct drain *drain, size_t size)
-{
-    unsigned needed = drain->freq_min;
-    uint64_t limit = mean_size(drain->store) * 7 / 5;
-    for (; limit > 0 && size > limit && needed <= SLOT_FREQ_MAX; limit *= 2)
-        needed++;
-    return needed;
-}
-
-/* Readings that an item is credited with when it leaves small: one for each halving from a third of the mean
- * on. What costs so little room is worth keeping unread, as GreedyDual-Size-Frequency has it (Cherkasova,
- * 1998). */
-static unsigned freq_credit(const struct drain *drain, size_t size)
-{
-    unsigned credit = 0;
-    uint64_t limit = mean_size(drain->store) / 3;
-    for (; drain->mode == DRAIN_SMALL && size < limit && credit < SLOT_FREQ_MAX; limit /= 2)
-        credit++;
-    return credit;
-}
-
-/* When the first item has to go, the mean is that of all there is. What was drained until then is no measure:
- * behind a few tiny items any other would be too large to be kept. */
-static void seed_mean(struct store *store)
-{
-    uint64_t size = 0, count = 0;
-    uint32_t segments = atomic_load_explicit(&store->segment_count, memory_order_acquire);
-    for (uint32_t id = 0; id < segments; id++) {
-        size += segment_live_size(&store->segments[id]);
-        count += segment_live_count(&store->segments[id]);
-    }
-    if (count == 0)
-        return;
-    store->mean_scaled = (size / count) << MEAN_SHIFT;
-    store->mean_count = count < 1u << MEAN_SHIFT ? (uint32_t)count : 1u << MEAN_SHIFT;
-}
-
-/* The mean size of what is drained: of all items at first, then of those of late, each with the same small
- * weight. */
-static void note_size(struct store *store, size_t size)
-{
-    if (store->mean_count == 0) /* not seeded: nothing has been evicted */
-        return;
-    if (store->mean_count < 1u << MEAN_SHIFT)
-        store->mean_count++;
-    int64_t mean = (int64_t)store->mean_scaled, scaled = (int64_t)((uint64_t)size << MEAN_SHIFT);
-    store->mean_scaled = (uint64_t)(mean + (scaled - mean) / (int64_t)store->mean_count);
-}
-
-static bool drain_wants(const struct drain *drain, const struct item *item, uint64_t slot)
-{
-    size_t size = size_of(item);
-    return drain->mode == DRAIN_COMPACT ||
-           (drain->copied_size < drain->copied_max &&
-            (freq_credit(drain, size) > 0 || slot_freq(slot) >= freq_needed(drain, size)));
-}
-
-/* The frequency it goes on with: surviving uses up one reading. */
-static unsigned freq_after(const struct drain *drain, const struct item *item, unsigned freq)
+static bool drain_wants(const struct drain *drain, const struct record *record, const struct item *item,
+                        uint64_t slot)
 {
     if (drain->mode == DRAIN_COMPACT)
-        return freq;
-    unsigned after = (freq > 0 ? freq - 1 : 0) + freq_credit(drain, size_of(item));
-    return after < SLOT_FREQ_MAX ? after : SLOT_FREQ_MAX;
+        return true;
+    return drain->copied_size < drain->copied_max &&
+           survival_wants(&drain->survival, size_of(item), record->hash, slot_freq(slot));
+}
+
+static unsigned freq_after(const struct drain *drain, const struct record *record, unsigned freq)
+{
+    return drain->mode == DRAIN_COMPACT
+               ? freq
+               : survival_freq(&drain->survival, size_of(record->item), record->hash, freq);
 }
 
 /* Room for a survivor; NULL when there is none. */
@@ -181,7 +122,7 @@ static void move(struct drain *drain, _Atomic uint64_t *slot, const struct recor
     segment_raise_expiry(segment_of(drain->store, location), item_expiry_s(copy));
     segment_count_live(segment_of(drain->store, location), (int64_t)size, 1);
     segment_count_live(segment_of(drain->store, record->location), -(int64_t)size, -1);
-    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, copy, freq)) | marks);
+    slot_store(slot, slot_make(record->hash, location, size, freq_after(drain, record, freq)) | marks);
 }
 
 /* ---- items ---- */
@@ -194,9 +135,9 @@ static void drain_item(struct drain *drain, const struct record *record)
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = index_slot_of_location(store, bucket, record->hash, record->location);
     if (slot)
-        note_size(store, size_of(record->item));
+        survival_note_size(store, size_of(record->item));
     bool keep = slot && item_alive(store, record->item, drain->now_s) &&
-                drain_wants(drain, record->item, slot_load(slot));
+                drain_wants(drain, record, record->item, slot_load(slot));
     if (keep) {
         index_unlock(bucket);
         copy = drain_reserve(drain, record, item_expiry_s(record->item), &location);
@@ -260,7 +201,8 @@ static void drain_chunk(struct drain *drain, const struct record *record)
     struct bucket *bucket = index_lock(store, record->hash);
     _Atomic uint64_t *slot = owner_slot(drain, bucket, record, &entry);
     const struct item *owner = slot ? item_at(store, slot_location(slot_load(slot))) : NULL;
-    bool keep = owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, owner, slot_load(slot));
+    bool keep =
+        owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, record, owner, slot_load(slot));
     if (keep) {
         uint32_t expiry_s = item_expiry_s(owner);
         index_unlock(bucket);
@@ -277,7 +219,7 @@ static void drain_chunk(struct drain *drain, const struct record *record)
         move_chunk(drain, entry, record, copy, location);
     else if (slot && !stuck) {
         /* Its first record will not be seen. */
-        note_size(store, size_of(item_at(store, slot_location(slot_load(slot)))));
+        survival_note_size(store, size_of(item_at(store, slot_location(slot_load(slot)))));
         drop(drain, slot, record->hash);
     }
     if (slot)
@@ -326,7 +268,7 @@ static void drain_limit(struct drain *drain)
 {
     size_t size = segment_size(drain->store);
     bool strict = drain->store->survivor_run >= run_max(drain->store);
-    drain->freq_min = strict ? 2 : 1;
+    drain->survival.freq_min = strict ? 2 : 1;
     drain->copied_max = strict ? size / 2 : size;
 }
 
@@ -351,8 +293,7 @@ static bool drain_segment(struct store *store, uint32_t id)
     unsigned count;
     drain_limit(&drain);
     if (drain.mode != DRAIN_COMPACT) {
-        if (store->mean_count == 0)
-            seed_mean(store);
+        survival_begin(store, &drain.survival, drain.mode, id);
         ghosts_settle(store);
     }
     PERTURB(DRAIN_BEGUN);

@@ -444,6 +444,20 @@ unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsi
     return count;
 }
 
+bool segment_eldest(struct store *store, enum pool pool, struct segment_eldest *eldest)
+{
+    lock_acquire(&store->segments_lock);
+    uint32_t id = count_get(&store->fifo[pool].head);
+    if (id != SEGMENT_NONE) {
+        const struct segment *segment = &store->segments[id];
+        uint32_t items = segment_live_count(segment);
+        eldest->age = store->segment_serial - count_get(&segment->serial);
+        eldest->item_size = segment_live_size(segment) / (items > 0 ? items : 1);
+    }
+    lock_release(&store->segments_lock);
+    return id != SEGMENT_NONE;
+}
+
 /* Faults the pages in now, so that no write pays for it. A kernel that cannot leaves it to the writes. */
 static void segment_populate(struct store *store, uint32_t id)
 {

@@ -7,7 +7,7 @@
  *   RETIRED -> FREE -> OPEN -> SEALED -> CLAIMED -> DRAINING -> LIMBO -> FREE or RETIRED
  *                 (a drain that cannot be finished goes back to SEALED)
  *
- * Lists (free, retired, claimed, limbo, the two FIFO lists) are under STORE_SEGMENTS and touched only when a
+ * Lists (free, retired, claimed, limbo, the FIFO lists) are under STORE_SEGMENTS and touched only when a
  * segment changes state. write_offset moves under its lane's lock. Live sizes are relaxed atomics, counted by
  * whoever publishes or unlinks an item. A segment is walked only when a grace period has passed since it was
  * claimed: a thread that saw it OPEN or SEALED in its turn has published or given up what it was writing into
@@ -36,7 +36,8 @@ enum segment_state {
     SEGMENT_LIMBO
 };
 
-enum pool { POOL_SMALL, POOL_MAIN, POOL_COUNT };
+/* New items enter SMALL, or BULK if they are large beside the others; what is wanted goes on to MAIN. */
+enum pool { POOL_SMALL, POOL_BULK, POOL_MAIN, POOL_COUNT };
 
 struct segment {
     _Alignas(64) _Atomic uint32_t state;
@@ -84,6 +85,12 @@ void segment_settle(struct store *store);
 bool segment_retire_one(struct store *store);
 /* The ids at the head of a pool's FIFO list; pinned ones there are passed by and put to the end of main's. */
 unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max);
+/* The segment that has been in a pool's FIFO list for longest. False: there is none. */
+struct segment_eldest {
+    uint32_t age;       /* segments taken since it was */
+    uint32_t item_size; /* the mean of what is alive in it */
+};
+bool segment_eldest(struct store *store, enum pool pool, struct segment_eldest *eldest);
 /* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
  * to do. */
 bool segment_prepare(struct store *store, unsigned count);

@@ -71,7 +71,8 @@ struct store {
     struct ghost_line *ghost_lines;
     _Atomic uint32_t ghost_line_count; /* written with STORE_MAINTAIN held; 0: none yet */
     uint32_t ghost_line_max;
-    _Atomic uint32_t brief_s; /* a time to live below it is short beside main's rounds */
+    _Atomic uint32_t brief_s;   /* a time to live below it is short beside main's rounds */
+    _Atomic uint64_t bulk_size; /* new items above it pass through POOL_BULK */
     bool no_eviction;
     size_t item_size_max; /* -I, and what chunks can hold */
     size_t memory_size_max;
@@ -299,6 +300,23 @@ enum drain_mode { DRAIN_SMALL, DRAIN_MAIN, DRAIN_COMPACT };
  * COMPACT found no room for what is alive. STORE_MAINTAIN is held. */
 bool reclaim_next(struct store *store);
 
+/* ---- survival.c ---- */
+struct survival {
+    const struct store *store;
+    enum drain_mode mode;
+    uint32_t round;    /* tells the segment that is emptied from others */
+    unsigned freq_min; /* set by the caller: what survives has been read as often */
+};
+/* Before a segment is emptied to evict. Tells writers how large "large" is of late. */
+void survival_begin(struct store *store, struct survival *survival, enum drain_mode mode, uint32_t id);
+/* The mean size is that of what is drained: of all items at first, then of those of late, each with the same
+ * small weight. */
+void survival_note_size(struct store *store, size_t size);
+/* Is an item of `size` bytes (key and value) that was read `freq` times to be kept? */
+bool survival_wants(const struct survival *survival, size_t size, uint64_t hash, unsigned freq);
+/* The frequency that it goes on with. */
+unsigned survival_freq(const struct survival *survival, size_t size, uint64_t hash, unsigned freq);
+
 /* ---- evict.c ---- */
 /* Empties one segment. False: there is none that may be, or not yet. STORE_MAINTAIN is held. */
 bool evict_one(struct store *store);
@@ -336,8 +354,14 @@ enum ghost ghosts_take(struct store *store, uint64_t hash);
 size_t ghosts_size(const struct store *store);
 
 /* ---- pools.c ---- */
+/* The pool that an item of this size (key and value) passes through first. Any thread. */
+static inline enum pool pools_entry(const struct store *store, size_t size)
+{
+    /* Relaxed: a hint. */
+    return size > atomic_load_explicit(&store->bulk_size, memory_order_relaxed) ? POOL_BULK : POOL_SMALL;
+}
 /* The pool of an item whose key is not there; counts what its ghost tells. */
-enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s);
+enum pool pools_admit(struct store_thread *thread, uint64_t hash, size_t size, uint32_t expiry_s);
 /* The pool that has more than its share of the memory. With STORE_MAINTAIN held; called once an eviction. */
 enum pool pools_next(struct store *store);
 

@@ -69,12 +69,14 @@ static inline uint64_t pending_cas(const struct pending *pending)
 
 /* Which pool an item that replaces `found` belongs to, or that comes anew. */
 static inline enum pool write_pool(struct store_thread *thread, const struct store_key *key,
-                                   const struct found *found, uint32_t expiry_s)
+                                   const struct found *found, size_t value_size, uint32_t expiry_s)
 {
+    size_t size = item_counted_size(key->size, value_size);
     if (__builtin_expect(!found->item, 0))
-        return pools_admit(thread, key->hash, expiry_s);
+        return pools_admit(thread, key->hash, size, expiry_s);
     const struct segment *segment = segment_of(thread->store, slot_location(found->value));
-    return (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
+    enum pool pool = (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
+    return pool == POOL_MAIN ? pool : pools_entry(thread->store, size);
 }
 
 /* ---- counting what was written ---- */
