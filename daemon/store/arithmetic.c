@@ -96,14 +96,13 @@ static enum result delta_add(struct store_thread *thread, const struct store_del
     number->expiry_before_s = old.expiry_s;
     number->expiry_s = delta->touch ? delta->expiry_s : old.expiry_s;
     bool fits = number->size <= old.size;
-    struct pending pending = {
-        .key = delta->key,
-        .value_size = fits ? old.size : number->size,
-        .flags = old.flags,
-        .expiry_s = number->expiry_s,
-        .pool = write_pool(thread, &delta->key, found, fits ? old.size : number->size, number->expiry_s),
-        .traits = write_traits(delta->cas_chosen, old.key_binary),
-        .cas = delta->cas_new};
+    struct pending pending = {.key = delta->key,
+                              .value_size = fits ? old.size : number->size,
+                              .flags = old.flags,
+                              .expiry_s = number->expiry_s,
+                              .pool = write_pool(thread, &delta->key, found, number->expiry_s),
+                              .traits = write_traits(delta->cas_chosen, old.key_binary),
+                              .cas = delta->cas_new};
     /* memcached writes over the old digits where the new ones fit, and counts no item: so do we. */
     struct condition condition = {.exact = true,
                                   .keep_expiry = !delta->touch,

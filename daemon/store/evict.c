@@ -12,24 +12,30 @@
 #define WAIT_NS              20000
 #define WAIT_COUNT           50000u /* a second in all: longer, no thread stays online */
 
-static bool claim_from(struct store *store, enum pool pool)
+static bool claim_graded(struct store *store, enum pool pool, enum grade grade)
 {
     uint32_t ids[CLAIM_TRIES];
-    unsigned count = segment_oldest(store, pool, ids, CLAIM_TRIES);
+    unsigned count = segment_oldest(store, pool, grade, ids, CLAIM_TRIES);
     for (unsigned i = 0; i < count; i++)
-        if (segment_claim(store, ids[i], pool == POOL_MAIN ? DRAIN_MAIN : DRAIN_SMALL)) {
+        if (segment_claim(store, ids[i], pool == POOL_SMALL ? DRAIN_SMALL : DRAIN_MAIN)) {
             segment_note_evicted(store, ids[i]);
             return true;
         }
     return false;
 }
 
-static uint32_t sealed_total(const struct store *store)
+static bool claim_from(struct store *store, enum pool pool)
 {
-    uint32_t count = 0;
-    for (unsigned pool = 0; pool < POOL_COUNT; pool++)
-        count += atomic_load_explicit(&store->fifo[pool].count, memory_order_relaxed);
-    return count;
+    enum grade first = pools_next_grade(store, pool);
+    bool claimed = claim_graded(store, pool, first);
+    for (unsigned grade = 0; !claimed && grade < GRADE_COUNT; grade++)
+        claimed = grade != first && claim_graded(store, pool, (enum grade)grade);
+    return claimed;
+}
+
+static uint32_t sealed_count(const struct store *store)
+{
+    return pools_sealed_count(store, POOL_SMALL) + pools_sealed_count(store, POOL_MAIN);
 }
 
 static uint32_t claimed_count(const struct store *store)
@@ -76,10 +82,7 @@ static bool claim_next(struct store *store)
     if (!store->crowded && compact_claim(store, COMPACT_PERCENT))
         return true;
     enum pool first = pools_next(store);
-    bool claimed = claim_from(store, first);
-    for (unsigned pool = 0; !claimed && pool < POOL_COUNT; pool++)
-        claimed = pool != first && claim_from(store, (enum pool)pool);
-    return claimed;
+    return claim_from(store, first) || claim_from(store, first == POOL_SMALL ? POOL_MAIN : POOL_SMALL);
 }
 
 bool evict_one(struct store *store)
@@ -87,7 +90,7 @@ bool evict_one(struct store *store)
     if (claimed_count(store) > 0 || claim_next(store))
         return reclaim_next(store);
     /* Nothing sealed at all: open segments hold everything there is. */
-    return !store->no_eviction && sealed_total(store) == 0 && lanes_seal_fullest(store);
+    return !store->no_eviction && sealed_count(store) == 0 && lanes_seal_fullest(store);
 }
 
 /* How many segments must be freed for the limit to hold. */
@@ -125,7 +128,7 @@ static bool can_wait(const struct store *store)
 {
     if (store->no_eviction)
         return limbo_count(store) + claimed_count(store) > 0;
-    return limbo_count(store) + claimed_count(store) + sealed_total(store) > 0;
+    return limbo_count(store) + claimed_count(store) + sealed_count(store) > 0;
 }
 
 /* With STORE_MAINTAIN held and the caller offline. */

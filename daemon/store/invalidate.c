@@ -67,7 +67,7 @@ static enum result invalidate_once(struct store_thread *thread, const struct sto
     view_fill(store, &old, found.item, found.value, now_s);
     struct pending pending = pending_of(invalidation, &old, &found);
     struct condition condition = condition_of(invalidation, &found);
-    pending.pool = write_pool(thread, &invalidation->key, &found, old.size, pending.expiry_s);
+    pending.pool = write_pool(thread, &invalidation->key, &found, pending.expiry_s);
     if (!write_prepare(thread, &pending))
         return RESULT_NO_MEMORY;
     /* Preparing may have voided the view. */

@@ -1,4 +1,5 @@
-/* Lanes: one open segment for each pool, class of time to live and group of writers. */
+/* Lanes: one open segment for each pool, class of time to live and group of writers; for items that are large
+ * beside the others, one for each pool, grade and for those that expire or do not. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "store/store_priv.h"
@@ -45,6 +46,17 @@ static unsigned lanes_for(size_t segment_count, unsigned class_count, unsigned t
     return lanes < 2 || segment_count < ONE_LANE_BELOW ? 1 : (unsigned)lanes;
 }
 
+/* Behind those of common items are those of larger ones. */
+static size_t lanes_common(const struct store *store)
+{
+    return (size_t)POOL_COUNT * store->class_count * store->lane_count;
+}
+
+static size_t lanes_total(const struct store *store)
+{
+    return lanes_common(store) + (size_t)POOL_COUNT * (GRADE_COUNT - 1) * 2;
+}
+
 bool lanes_open(struct store *store, size_t memory_size, unsigned thread_count)
 {
     size_t segment_count = memory_size >> store->segment_shift;
@@ -52,7 +64,7 @@ bool lanes_open(struct store *store, size_t memory_size, unsigned thread_count)
     store->class_count = 2 + (CLASS_QUARTER_MAX - CLASS_QUARTER_MIN) / store->class_quarters;
     store->main_is_coarse = segment_count < COARSE_BELOW;
     store->lane_count = lanes_for(segment_count, store->class_count, thread_count);
-    size_t count = (size_t)POOL_COUNT * store->class_count * store->lane_count;
+    size_t count = lanes_total(store);
     store->lanes = aligned_alloc(_Alignof(struct lane), count * sizeof(struct lane));
     if (!store->lanes)
         return false;
@@ -68,7 +80,7 @@ static unsigned class_of(const struct store *store, const struct placement *plac
 {
     if (placement->expiry_s == STORE_NEVER_S)
         return 0;
-    if (placement->pool == POOL_BULK || (placement->pool == POOL_MAIN && store->main_is_coarse))
+    if (placement->pool == POOL_MAIN && store->main_is_coarse)
         return 1;
     uint32_t now_s = clock_s();
     unsigned quarters = quarter_octaves(placement->expiry_s > now_s ? placement->expiry_s - now_s : 0);
@@ -81,9 +93,12 @@ static unsigned class_of(const struct store *store, const struct placement *plac
 static struct lane *lane_of(const struct store_thread *thread, const struct placement *placement)
 {
     const struct store *store = thread->store;
-    /* Survivors, the few items that come back after eviction and those that are large share one lane a class.
-     */
-    unsigned lane = placement->pool == POOL_SMALL ? thread->lane : 0;
+    if (__builtin_expect(placement->grade != GRADE_COMMON, 0)) {
+        size_t kind = (size_t)placement->pool * (GRADE_COUNT - 1) + placement->grade - GRADE_LARGE;
+        return &store->lanes[lanes_common(store) + kind * 2 + (placement->expiry_s != STORE_NEVER_S)];
+    }
+    /* Survivors and the few items that come back after eviction share one lane a class. */
+    unsigned lane = placement->pool == POOL_MAIN ? 0 : thread->lane;
     size_t at = (size_t)placement->pool * store->class_count + class_of(store, placement);
     return &store->lanes[at * store->lane_count + lane];
 }
@@ -140,7 +155,7 @@ static struct item *lane_try(struct store *store, struct lane *lane, const struc
 static bool lane_refill(struct store *store, struct lane *lane, const struct placement *placement,
                         uint32_t full)
 {
-    uint32_t id = segment_take(store, placement->pool, placement->reclaiming);
+    uint32_t id = segment_take(store, placement);
     if (id == SEGMENT_NONE)
         return false;
     spin_acquire(&lane->spin);
@@ -181,11 +196,6 @@ static void lane_seal(struct store *store, struct lane *lane, uint32_t id)
     spin_release(&lane->spin);
     if (mine)
         segment_seal(store, id);
-}
-
-static size_t lanes_total(const struct store *store)
-{
-    return (size_t)POOL_COUNT * store->class_count * store->lane_count;
 }
 
 bool lanes_seal_expired(struct store *store, uint32_t now_s)

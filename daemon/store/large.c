@@ -56,7 +56,7 @@ static size_t chunk_prepare(struct store_thread *thread, struct pending *pending
     struct reservation reservation = {.size = item_round(CHUNK_HEAD_SIZE + size),
                                       .size_min = item_round(CHUNK_HEAD_SIZE + least),
                                       .pin = true};
-    struct placement placement = pending_placement(pending);
+    struct placement placement = pending_placement(store, pending);
     struct item *item = write_reserve(thread, &placement, &reservation);
     if (!item)
         return 0;

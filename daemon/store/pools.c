@@ -1,8 +1,4 @@
-/* How the pools share the memory.
- *
- * New items pass through the small pool, or, if they are large beside the others, through bulk, which counts
- * as part of it. There a segment lives the shorter the larger its items are, down to an eighth of what it
- * would in small: else a few large items, of which most are never read, fill half of it.
+/* How the small and the main pool share the memory, and in each of them large items with the others.
  *
  * S3-FIFO gives the small pool a tenth. That is too little where items come back later than it takes to pass
  * through it and live too briefly for their ghosts to help. Whether it is, ghosts tell, as in ARC (FAST'03):
@@ -11,6 +7,10 @@
  * is in about the same bytes. They do not weigh the same: what main threw out starts over, and is missed
  * twice before it is there again, so a miss of main's weighs three of small's. Unless it is brief: an item
  * that expires before main has gone round a few times would have had to be fetched again anyway.
+ *
+ * In a pool, large items have lists of their own. How long an item may wait there for a reading goes by its
+ * size, as in GreedyDual-Size-Frequency: what takes ten times the room has a tenth of the time. Else a few
+ * large items, of which most are never read again, fill half of the memory.
  *
  * The weights, the step and the floor were chosen on replayed traces: docs/policy.md. Thread-safety: said at
  * each function. */
@@ -25,7 +25,7 @@
 #define PULL_PRIOR      0.15 /* an item: what ghosts must tell by far to be believed in full */
 #define STEP            0.2  /* of the memory, while as much is written as there is memory */
 #define BRIEF_ROUNDS    4u   /* of main */
-#define BULK_HASTE_MAX  8.0
+#define HASTE_MAX       16.0 /* at least a sixteenth of the time for the largest */
 
 /* ---- by whoever writes ---- */
 
@@ -43,21 +43,21 @@ static void pull(_Atomic uint64_t *counter, unsigned weight)
     atomic_store_explicit(counter, sum + weight, memory_order_relaxed);
 }
 
-enum pool pools_admit(struct store_thread *thread, uint64_t hash, size_t size, uint32_t expiry_s)
+enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s)
 {
     enum ghost ghost = ghosts_take(thread->store, hash);
     if (ghost == GHOST_SMALL_LATEST)
         pull(&thread->small_pull, is_brief(thread->store, expiry_s) ? PULL_BRIEF : PULL_SMALL);
     if (ghost == GHOST_MAIN)
         pull(&thread->main_pull, PULL_MAIN);
-    return ghost == GHOST_NONE || ghost == GHOST_MAIN ? pools_entry(thread->store, size) : POOL_MAIN;
+    return ghost == GHOST_NONE || ghost == GHOST_MAIN ? POOL_SMALL : POOL_MAIN;
 }
 
 /* ---- by the maintainer ---- */
 
 static uint32_t main_age_s(const struct store *store)
 {
-    uint32_t oldest = atomic_load_explicit(&store->fifo[POOL_MAIN].head, memory_order_relaxed);
+    uint32_t oldest = atomic_load_explicit(&store->fifo[POOL_MAIN][GRADE_COMMON].head, memory_order_relaxed);
     return oldest == SEGMENT_NONE
                ? 0
                : clock_s() - atomic_load_explicit(&store->segments[oldest].created_s, memory_order_relaxed);
@@ -83,32 +83,48 @@ static void border_move(struct store *store, uint32_t segment_count)
     border->small_extra = share - SMALL_SHARE_MIN;
 }
 
-/* Of the two that new items pass through, the one whose oldest segment has been there for longer than its
- * items' size allows. */
-static enum pool entry_next(struct store *store)
+uint32_t pools_sealed_count(const struct store *store, enum pool pool)
 {
-    struct segment_eldest small, bulk;
-    if (!segment_eldest(store, POOL_BULK, &bulk))
-        return POOL_SMALL;
-    if (!segment_eldest(store, POOL_SMALL, &small))
-        return POOL_BULK;
-    double larger = (double)bulk.item_size / (small.item_size > 0 ? small.item_size : 1);
-    larger = larger < 1 ? 1 : larger > BULK_HASTE_MAX ? BULK_HASTE_MAX : larger;
-    return bulk.age * larger > small.age ? POOL_BULK : POOL_SMALL;
-}
-
-static uint32_t sealed_count(const struct store *store, enum pool pool)
-{
-    return atomic_load_explicit(&store->fifo[pool].count, memory_order_relaxed);
+    uint32_t count = 0;
+    for (unsigned grade = 0; grade < GRADE_COUNT; grade++)
+        count += atomic_load_explicit(&store->fifo[pool][grade].count, memory_order_relaxed);
+    return count;
 }
 
 enum pool pools_next(struct store *store)
 {
-    uint32_t small = sealed_count(store, POOL_SMALL) + sealed_count(store, POOL_BULK);
-    uint32_t count = small + sealed_count(store, POOL_MAIN);
+    uint32_t small = pools_sealed_count(store, POOL_SMALL);
+    uint32_t count = small + pools_sealed_count(store, POOL_MAIN);
     if (count == 0)
         return POOL_SMALL;
     border_move(store, count);
     atomic_store_explicit(&store->brief_s, BRIEF_ROUNDS * main_age_s(store), memory_order_relaxed);
-    return small > count * (SMALL_SHARE_MIN + store->border.small_extra) ? entry_next(store) : POOL_MAIN;
+    return small > count * (SMALL_SHARE_MIN + store->border.small_extra) ? POOL_SMALL : POOL_MAIN;
+}
+
+/* How long the segment has been there, as one of common items would have to be for it. */
+static double weighed_age(const struct segment_eldest *eldest, double common_size)
+{
+    double haste = eldest->item_size / common_size;
+    return eldest->age * (haste < 1 ? 1 : haste > HASTE_MAX ? HASTE_MAX : haste);
+}
+
+enum grade pools_next_grade(struct store *store, enum pool pool)
+{
+    struct segment_eldest eldest;
+    enum grade next = GRADE_COMMON;
+    uint64_t mean = atomic_load_explicit(&store->mean_size, memory_order_relaxed);
+    double oldest = -1, common_size = mean > 0 ? (double)mean : 1;
+    if (segment_eldest(store, pool, GRADE_COMMON, &eldest)) {
+        oldest = eldest.age;
+        common_size = eldest.item_size > 0 ? eldest.item_size : common_size;
+    }
+    for (unsigned grade = GRADE_LARGE; grade < GRADE_COUNT; grade++) {
+        if (!segment_eldest(store, pool, (enum grade)grade, &eldest) ||
+            weighed_age(&eldest, common_size) <= oldest)
+            continue;
+        oldest = weighed_age(&eldest, common_size);
+        next = (enum grade)grade;
+    }
+    return next;
 }

@@ -50,18 +50,29 @@ static unsigned freq_after(const struct drain *drain, const struct record *recor
                : survival_freq(&drain->survival, size_of(record->item), record->hash, freq);
 }
 
-/* Room for a survivor; NULL when there is none. */
-static struct item *drain_reserve(struct drain *drain, const struct record *record, uint32_t expiry_s,
-                                  uint64_t *location)
+/* Where a record of this item goes on: compaction moves it within its list, all else leads to main. */
+static struct placement placement_of(const struct drain *drain, const struct record *record,
+                                     const struct item *item)
 {
-    const struct store *store = drain->store;
-    size_t size = item_record_size(record->item);
-    unsigned pool = atomic_load_explicit(&segment_of(store, record->location)->pool, memory_order_relaxed);
-    struct placement placement = {.pool = drain->mode == DRAIN_COMPACT ? (enum pool)pool : POOL_MAIN,
-                                  .expiry_s = expiry_s,
+    const struct segment *segment = segment_of(drain->store, record->location);
+    struct placement placement = {.pool = POOL_MAIN,
+                                  .grade = pools_grade(drain->store, size_of(item)),
+                                  .expiry_s = item_expiry_s(item),
                                   .reclaiming = true};
+    if (drain->mode == DRAIN_COMPACT) {
+        placement.pool = (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
+        placement.grade = (enum grade)atomic_load_explicit(&segment->grade, memory_order_relaxed);
+    }
+    return placement;
+}
+
+/* Room for a survivor; NULL when there is none. */
+static struct item *drain_reserve(struct drain *drain, const struct record *record,
+                                  const struct placement *placement, uint64_t *location)
+{
+    size_t size = item_record_size(record->item);
     struct reservation reservation = {.size = size, .size_min = size};
-    struct item *copy = lane_reserve(drain->thread, &placement, &reservation);
+    struct item *copy = lane_reserve(drain->thread, placement, &reservation);
     *location = reservation.location;
     if (!copy)
         return NULL;
@@ -139,8 +150,9 @@ static void drain_item(struct drain *drain, const struct record *record)
     bool keep = slot && item_alive(store, record->item, drain->now_s) &&
                 drain_wants(drain, record, record->item, slot_load(slot));
     if (keep) {
+        struct placement placement = placement_of(drain, record, record->item);
         index_unlock(bucket);
-        copy = drain_reserve(drain, record, item_expiry_s(record->item), &location);
+        copy = drain_reserve(drain, record, &placement, &location);
         if (copy)
             record_copy(copy, record->item);
         PERTURB(ITEM_COPIED);
@@ -204,9 +216,9 @@ static void drain_chunk(struct drain *drain, const struct record *record)
     bool keep =
         owner && item_alive(store, owner, drain->now_s) && drain_wants(drain, record, owner, slot_load(slot));
     if (keep) {
-        uint32_t expiry_s = item_expiry_s(owner);
+        struct placement placement = placement_of(drain, record, owner);
         index_unlock(bucket);
-        copy = drain_reserve(drain, record, expiry_s, &location);
+        copy = drain_reserve(drain, record, &placement, &location);
         if (copy)
             record_copy(copy, record->item);
         PERTURB(CHUNK_COPIED);

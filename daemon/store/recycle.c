@@ -249,7 +249,8 @@ static bool cell_usable(const struct store *store, const struct cell *cell, uint
         return false;
     /* Not where eviction will be soon: a new item has its time before it. */
     unsigned pool = atomic_load_explicit(&segment->pool, memory_order_relaxed);
-    uint32_t young = atomic_load_explicit(&store->young_serial[pool], memory_order_relaxed);
+    unsigned grade = atomic_load_explicit(&segment->grade, memory_order_relaxed);
+    uint32_t young = atomic_load_explicit(&store->young_serial[pool][grade], memory_order_relaxed);
     uint32_t serial = atomic_load_explicit(&segment->serial, memory_order_relaxed);
     return (int32_t)(serial - young) >= 0 && expiry_suits(segment, expiry_s);
 }

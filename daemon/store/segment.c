@@ -166,7 +166,8 @@ bool segment_open_all(struct store *store, size_t memory_size, size_t memory_siz
     list_init(&store->claimed);
     list_init(&store->limbo);
     for (unsigned pool = 0; pool < POOL_COUNT; pool++)
-        list_init(&store->fifo[pool]);
+        for (unsigned grade = 0; grade < GRADE_COUNT; grade++)
+            list_init(&store->fifo[pool][grade]);
     return true;
 }
 
@@ -227,7 +228,7 @@ size_t segment_reserve_count(const struct store *store)
     return limit / RESERVE_SHARE > RESERVE_COUNT_MIN ? limit / RESERVE_SHARE : RESERVE_COUNT_MIN;
 }
 
-static void segment_reset(struct segment *segment, enum pool pool)
+static void segment_reset(struct segment *segment, const struct placement *placement)
 {
     ASSERT(segment_live_size(segment) == 0);
     ASSERT(segment_live_count(segment) == 0);
@@ -237,7 +238,8 @@ static void segment_reset(struct segment *segment, enum pool pool)
     count_set(&segment->generation, count_get(&segment->generation) + 1);
     count_set(&segment->expiry_min_s, SEGMENT_NEVER_S);
     count_set(&segment->expiry_max_s, 0);
-    atomic_store_explicit(&segment->pool, (uint8_t)pool, memory_order_relaxed);
+    atomic_store_explicit(&segment->pool, (uint8_t)placement->pool, memory_order_relaxed);
+    atomic_store_explicit(&segment->grade, (uint8_t)placement->grade, memory_order_relaxed);
 }
 
 /* With STORE_SEGMENTS held. */
@@ -246,8 +248,11 @@ static void segment_number(struct store *store, struct segment *segment)
     count_set(&segment->serial, ++store->segment_serial);
     /* Where nothing is evicted for very long, the mark is kept within reach of 32 bits. */
     for (unsigned pool = 0; pool < POOL_COUNT; pool++)
-        if (store->segment_serial - count_get(&store->young_serial[pool]) > SERIALS_APART)
-            count_set(&store->young_serial[pool], store->segment_serial - SERIALS_APART);
+        for (unsigned grade = 0; grade < GRADE_COUNT; grade++) {
+            _Atomic uint32_t *young = &store->young_serial[pool][grade];
+            if (store->segment_serial - count_get(young) > SERIALS_APART)
+                count_set(young, store->segment_serial - SERIALS_APART);
+        }
 }
 
 void segment_note_evicted(struct store *store, uint32_t id)
@@ -256,21 +261,22 @@ void segment_note_evicted(struct store *store, uint32_t id)
     lock_acquire(&store->segments_lock);
     uint32_t serial = count_get(&segment->serial);
     unsigned pool = atomic_load_explicit(&segment->pool, memory_order_relaxed);
-    count_set(&store->young_serial[pool], serial + (store->segment_serial - serial) / 2);
+    unsigned grade = atomic_load_explicit(&segment->grade, memory_order_relaxed);
+    count_set(&store->young_serial[pool][grade], serial + (store->segment_serial - serial) / 2);
     lock_release(&store->segments_lock);
 }
 
-uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming)
+uint32_t segment_take(struct store *store, const struct placement *placement)
 {
     uint32_t id = SEGMENT_NONE;
     lock_acquire(&store->segments_lock);
-    if (reclaiming || segment_available(store) > SEGMENT_SPARE) {
+    if (placement->reclaiming || segment_available(store) > SEGMENT_SPARE) {
         id = list_take(store, &store->free);
         if (id == SEGMENT_NONE)
-            id = segment_grow(store, reclaiming);
+            id = segment_grow(store, placement->reclaiming);
     }
     if (id != SEGMENT_NONE) {
-        segment_reset(&store->segments[id], pool);
+        segment_reset(&store->segments[id], placement);
         segment_number(store, &store->segments[id]);
         segment_move(&store->segments[id], SEGMENT_FREE, SEGMENT_OPEN);
     }
@@ -291,7 +297,8 @@ void segment_untake(struct store *store, uint32_t id)
 
 static struct segment_list *fifo_of(struct store *store, const struct segment *segment)
 {
-    return &store->fifo[atomic_load_explicit(&segment->pool, memory_order_relaxed)];
+    unsigned pool = atomic_load_explicit(&segment->pool, memory_order_relaxed);
+    return &store->fifo[pool][atomic_load_explicit(&segment->grade, memory_order_relaxed)];
 }
 
 void segment_seal(struct store *store, uint32_t id)
@@ -427,11 +434,12 @@ static void segment_promote(struct store *store, uint32_t id)
     list_append(store, fifo_of(store, segment), id);
 }
 
-unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max)
+unsigned segment_oldest(struct store *store, enum pool pool, enum grade grade, uint32_t *ids, unsigned max)
 {
+    const struct segment_list *list = &store->fifo[pool][grade];
     unsigned count = 0;
     lock_acquire(&store->segments_lock);
-    uint32_t next, id = count_get(&store->fifo[pool].head), last = count_get(&store->fifo[pool].tail);
+    uint32_t next, id = count_get(&list->head), last = count_get(&list->tail);
     for (bool more = id != SEGMENT_NONE; more && count < max; id = next) {
         more = id != last; /* those that were appended meanwhile have had their turn */
         next = store->segments[id].next;
@@ -444,10 +452,10 @@ unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsi
     return count;
 }
 
-bool segment_eldest(struct store *store, enum pool pool, struct segment_eldest *eldest)
+bool segment_eldest(struct store *store, enum pool pool, enum grade grade, struct segment_eldest *eldest)
 {
     lock_acquire(&store->segments_lock);
-    uint32_t id = count_get(&store->fifo[pool].head);
+    uint32_t id = count_get(&store->fifo[pool][grade].head);
     if (id != SEGMENT_NONE) {
         const struct segment *segment = &store->segments[id];
         uint32_t items = segment_live_count(segment);

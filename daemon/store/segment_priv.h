@@ -36,8 +36,11 @@ enum segment_state {
     SEGMENT_LIMBO
 };
 
-/* New items enter SMALL, or BULK if they are large beside the others; what is wanted goes on to MAIN. */
-enum pool { POOL_SMALL, POOL_BULK, POOL_MAIN, POOL_COUNT };
+enum pool { POOL_SMALL, POOL_MAIN, POOL_COUNT };
+
+/* How large an item is beside the mean of those drained of late: up to twice, up to eight times, more. Those
+ * of a segment are of one grade, as far as was known when they were written. */
+enum grade { GRADE_COMMON, GRADE_LARGE, GRADE_HUGE, GRADE_COUNT };
 
 struct segment {
     _Alignas(64) _Atomic uint32_t state;
@@ -51,6 +54,7 @@ struct segment {
     _Atomic uint32_t serial;     /* the number of the taking: the order of segments by age */
     _Atomic uint32_t generation; /* how often it was put to use: cells of earlier ones are void */
     _Atomic uint8_t pool;
+    _Atomic uint8_t grade;
     uint8_t drain_mode;         /* of a CLAIMED one: how it is to be emptied */
     _Atomic uint32_t read_pins; /* of `pins`, those of values being sent */
 };
@@ -64,13 +68,14 @@ bool segment_open_all(struct store *store, size_t memory_size, size_t memory_siz
 void segment_close_all(struct store *store);
 
 /* A segment with memory, in state OPEN, or SEGMENT_NONE. Only the reclaimer may take the spare ones. */
-uint32_t segment_take(struct store *store, enum pool pool, bool reclaiming);
+struct placement;
+uint32_t segment_take(struct store *store, const struct placement *placement);
 /* An OPEN one that was not used after all. */
 void segment_untake(struct store *store, uint32_t id);
 void segment_seal(struct store *store, uint32_t id);
 /* SEALED -> CLAIMED, off its list, to be emptied in this mode. False when it is not to be had. */
 bool segment_claim(struct store *store, uint32_t id, uint8_t drain_mode);
-/* It was claimed for eviction: those of its pool in the older half are no longer for new items. */
+/* It was claimed for eviction: those of its list in the older half are no longer for new items. */
 void segment_note_evicted(struct store *store, uint32_t id);
 /* CLAIMED -> DRAINING: the one that was claimed first, once its grace period has passed; else SEGMENT_NONE.
  */
@@ -83,14 +88,14 @@ unsigned segment_collect(struct store *store);
 void segment_settle(struct store *store);
 /* Gives up one free segment for other uses of its memory. */
 bool segment_retire_one(struct store *store);
-/* The ids at the head of a pool's FIFO list; pinned ones there are passed by and put to the end of main's. */
-unsigned segment_oldest(struct store *store, enum pool pool, uint32_t *ids, unsigned max);
-/* The segment that has been in a pool's FIFO list for longest. False: there is none. */
+/* The ids at the head of a FIFO list; pinned ones there are passed by and put to the end of main's. */
+unsigned segment_oldest(struct store *store, enum pool pool, enum grade grade, uint32_t *ids, unsigned max);
+/* The segment at the head of a FIFO list. False: there is none. */
 struct segment_eldest {
     uint32_t age;       /* segments taken since it was */
     uint32_t item_size; /* the mean of what is alive in it */
 };
-bool segment_eldest(struct store *store, enum pool pool, struct segment_eldest *eldest);
+bool segment_eldest(struct store *store, enum pool pool, enum grade grade, struct segment_eldest *eldest);
 /* Brings memory for up to `count` free segments in ahead of need, a few at a time; true when there is more
  * to do. */
 bool segment_prepare(struct store *store, unsigned count);
@@ -138,6 +143,7 @@ void budget_return(struct store *store, size_t size);
 
 struct placement {
     enum pool pool;
+    enum grade grade;
     uint32_t expiry_s;
     bool reclaiming;
 };

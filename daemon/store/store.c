@@ -76,8 +76,7 @@ struct store *store_create(const struct store_config *config, struct metrics *me
                             .hash_seed = config->hash_seed ? config->hash_seed : hash_random_seed()};
     locks_init(store);
     atomic_init(&store->limit_size, config->memory_size);
-    atomic_init(&store->bulk_size, UINT64_MAX); /* until something is evicted */
-    atomic_init(&store->seq_next, 2);           /* memcached's first CAS */
+    atomic_init(&store->seq_next, 2); /* memcached's first CAS */
     atomic_init(&store->epoch, 1);
     if (!parts_open(store, config))
         return fail(store, error, error_size, "cannot reserve address space for the memory limit");

@@ -72,7 +72,7 @@ struct store {
     _Atomic uint32_t ghost_line_count; /* written with STORE_MAINTAIN held; 0: none yet */
     uint32_t ghost_line_max;
     _Atomic uint32_t brief_s;   /* a time to live below it is short beside main's rounds */
-    _Atomic uint64_t bulk_size; /* new items above it pass through POOL_BULK */
+    _Atomic uint64_t mean_size; /* of items, as a hint to writers; 0: nothing was evicted yet */
     bool no_eviction;
     size_t item_size_max; /* -I, and what chunks can hold */
     size_t memory_size_max;
@@ -87,14 +87,15 @@ struct store {
 
     /* Under STORE_SEGMENTS. */
     struct lock segments_lock;
-    struct segment_list free, retired, claimed, limbo, fifo[POOL_COUNT];
+    struct segment_list free, retired, claimed, limbo, fifo[POOL_COUNT][GRADE_COUNT];
     _Atomic uint32_t segment_count; /* ids ever used */
     uint32_t segment_count_max;
-    size_t huge_block_size;                    /* huge pages are asked for in such steps; 0: not at all */
-    uint32_t segment_serial;                   /* of the segment taken last */
-    _Atomic uint32_t young_serial[POOL_COUNT]; /* from it on segments are far from being evicted */
+    size_t huge_block_size;  /* huge pages are asked for in such steps; 0: not at all */
+    uint32_t segment_serial; /* of the segment taken last */
+    /* From it on segments are far from being evicted. */
+    _Atomic uint32_t young_serial[POOL_COUNT][GRADE_COUNT];
 
-    /* Lanes: [pool][class][lane]. */
+    /* Lanes: [pool][class][lane], and behind them [pool][grade, but common][expires]. */
     struct lane *lanes;
     unsigned lane_count, class_count, class_quarters;
     bool main_is_coarse; /* few segments: the main pool tells only expiring from never */
@@ -304,10 +305,11 @@ bool reclaim_next(struct store *store);
 struct survival {
     const struct store *store;
     enum drain_mode mode;
+    enum grade grade;  /* of the segment that is emptied */
     uint32_t round;    /* tells the segment that is emptied from others */
     unsigned freq_min; /* set by the caller: what survives has been read as often */
 };
-/* Before a segment is emptied to evict. Tells writers how large "large" is of late. */
+/* Before a segment is emptied to evict. Tells writers the mean size of late. */
 void survival_begin(struct store *store, struct survival *survival, enum drain_mode mode, uint32_t id);
 /* The mean size is that of what is drained: of all items at first, then of those of late, each with the same
  * small weight. */
@@ -354,16 +356,23 @@ enum ghost ghosts_take(struct store *store, uint64_t hash);
 size_t ghosts_size(const struct store *store);
 
 /* ---- pools.c ---- */
-/* The pool that an item of this size (key and value) passes through first. Any thread. */
-static inline enum pool pools_entry(const struct store *store, size_t size)
+/* What an item of `size` bytes (key and value) counts as. Any thread. */
+static inline enum grade pools_grade(const struct store *store, uint64_t size)
 {
     /* Relaxed: a hint. */
-    return size > atomic_load_explicit(&store->bulk_size, memory_order_relaxed) ? POOL_BULK : POOL_SMALL;
+    uint64_t mean = atomic_load_explicit(&store->mean_size, memory_order_relaxed);
+    if (mean == 0 || size <= 2 * mean)
+        return GRADE_COMMON;
+    return size <= 8 * mean ? GRADE_LARGE : GRADE_HUGE;
 }
 /* The pool of an item whose key is not there; counts what its ghost tells. */
-enum pool pools_admit(struct store_thread *thread, uint64_t hash, size_t size, uint32_t expiry_s);
+enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s);
 /* The pool that has more than its share of the memory. With STORE_MAINTAIN held; called once an eviction. */
 enum pool pools_next(struct store *store);
+/* Its grade whose items have had more than their time. With STORE_MAINTAIN held. */
+enum grade pools_next_grade(struct store *store, enum pool pool);
+/* Its segments that are sealed. A hint without STORE_SEGMENTS. */
+uint32_t pools_sealed_count(const struct store *store, enum pool pool);
 
 /* ---- expire.c ---- */
 /* Frees segments whose items have all expired, a few at a time; true when there is more to do. */

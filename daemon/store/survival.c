@@ -7,8 +7,7 @@
 #include "base/hash.h"
 #include "store/store_priv.h"
 
-#define MEAN_SHIFT  12u /* the mean size is that of some 4096 items */
-#define BULK_FACTOR 2u
+#define MEAN_SHIFT 12u /* the mean size is that of some 4096 items */
 
 static uint64_t mean_size(const struct store *store)
 {
@@ -47,19 +46,21 @@ void survival_begin(struct store *store, struct survival *survival, enum drain_m
         seed_mean(store);
     survival->store = store;
     survival->mode = mode;
+    survival->grade = (enum grade)atomic_load_explicit(&store->segments[id].grade, memory_order_relaxed);
     survival->round = atomic_load_explicit(&store->segments[id].serial, memory_order_relaxed);
     if (store->mean_count > 0) /* relaxed: a hint to writers */
-        atomic_store_explicit(&store->bulk_size, BULK_FACTOR * mean_size(store), memory_order_relaxed);
+        atomic_store_explicit(&store->mean_size, mean_size(store), memory_order_relaxed);
 }
 
 /* Readings that an item of this size must have to survive: once more for each doubling beyond 1.4 times the
- * mean. From 5.6 times the mean on that is more than can be told, and such items live one round; what is hot
- * among them comes back by its ghost to main. */
+ * mean. In the lists of larger ones a round is shorter (pools.c), and the doublings begin later. As many as
+ * can be told are always enough. */
 static unsigned freq_needed(const struct survival *survival, size_t size)
 {
+    static const uint64_t begin[GRADE_COUNT] = {[GRADE_COMMON] = 1, [GRADE_LARGE] = 2, [GRADE_HUGE] = 8};
     unsigned needed = survival->freq_min;
-    uint64_t limit = mean_size(survival->store) * 7 / 5;
-    for (; limit > 0 && size > limit && needed <= SLOT_FREQ_MAX; limit *= 2)
+    uint64_t limit = mean_size(survival->store) * begin[survival->grade] * 7 / 5;
+    for (; limit > 0 && size > limit && needed < SLOT_FREQ_MAX; limit *= 2)
         needed++;
     return needed;
 }

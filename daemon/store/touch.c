@@ -66,7 +66,7 @@ static enum result touch_copy(struct store_thread *thread, const struct store_ke
                               .value_size = view->size,
                               .flags = view->flags,
                               .expiry_s = expiry_s,
-                              .pool = write_pool(thread, key, &found, view->size, expiry_s)};
+                              .pool = write_pool(thread, key, &found, expiry_s)};
     write_keep_traits(&pending, found.item);
     struct condition condition = {.exact = true,
                                   .location = slot_location(found.value),

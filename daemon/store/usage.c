@@ -32,19 +32,16 @@ static uint32_t age_s(const struct store *store, uint32_t id)
     return clock_s() - atomic_load_explicit(&store->segments[id].created_s, memory_order_relaxed);
 }
 
-static uint32_t max_s(uint32_t one_s, uint32_t other_s)
-{
-    return one_s > other_s ? one_s : other_s;
-}
-
 /* The first sealed one is the oldest of those; an open one that fills slowly may be older still. */
 static uint32_t oldest_s(const struct store *store, enum pool pool)
 {
-    uint32_t oldest = age_s(store, atomic_load_explicit(&store->fifo[pool].head, memory_order_relaxed));
+    uint32_t oldest =
+        age_s(store, atomic_load_explicit(&store->fifo[pool][GRADE_COMMON].head, memory_order_relaxed));
     size_t count = (size_t)store->class_count * store->lane_count;
     for (size_t i = 0; i < count; i++) {
         const struct lane *lane = &store->lanes[pool * count + i];
-        oldest = max_s(oldest, age_s(store, atomic_load_explicit(&lane->segment, memory_order_relaxed)));
+        uint32_t age = age_s(store, atomic_load_explicit(&lane->segment, memory_order_relaxed));
+        oldest = age > oldest ? age : oldest;
     }
     return oldest;
 }
@@ -75,11 +72,10 @@ void store_usage_read(struct store *store, struct store_usage *usage)
 
 static void bands_probe(const struct store *store, struct metrics_snapshot *snapshot)
 {
-    uint32_t small_s = max_s(oldest_s(store, POOL_SMALL), oldest_s(store, POOL_BULK));
-    uint32_t main_s = oldest_s(store, POOL_MAIN);
+    uint32_t small_s = oldest_s(store, POOL_SMALL), main_s = oldest_s(store, POOL_MAIN);
     for (unsigned band = 0; band < METRICS_BAND_COUNT; band++) {
         snapshot->band[band][BAND_age_hot] = small_s;
-        snapshot->band[band][BAND_age] = max_s(main_s, small_s);
+        snapshot->band[band][BAND_age] = main_s > small_s ? main_s : small_s;
         snapshot->band[band][BAND_evicted_time] =
             atomic_load_explicit(&store->evicted_idle_s[band], memory_order_relaxed);
     }

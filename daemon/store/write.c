@@ -50,7 +50,7 @@ bool write_prepare(struct store_thread *thread, struct pending *pending)
         pending->inline_size = item_inline_size(pending->shared);
     else if (large_needed(thread->store, pending->value_size) && !large_prepare(thread, pending))
         return false;
-    struct placement placement = pending_placement(pending);
+    struct placement placement = pending_placement(thread->store, pending);
     size_t size =
         item_round(item_head_size(pending_layout(pending)) + pending->key.size + pending->inline_size);
     if (pending->chunk_count > 0 || pending->shared ||
@@ -302,7 +302,7 @@ static inline __attribute__((always_inline)) enum result write_once(struct store
                                 .value_size = write->size,
                                 .flags = write->flags,
                                 .expiry_s = stale ? item_expiry_s(item) : write->expiry_s,
-                                .pool = write_pool(thread, &write->key, &found, write->size, write->expiry_s),
+                                .pool = write_pool(thread, &write->key, &found, write->expiry_s),
                                 .traits = write_traits(write->cas_chosen, write->key_binary),
                                 .cas = write->cas_new};
     write_note_found(thread, pending, &found);
@@ -350,14 +350,13 @@ static enum result write_joined(struct store_thread *thread, const struct store_
     view_fill(store, &old, found.item, found.value, now_s);
     if (!store_fits(store, write->key.size, old.size + write->size))
         return RESULT_TOO_LARGE;
-    *pending = (struct pending){
-        .key = write->key,
-        .value_size = old.size + write->size,
-        .flags = old.flags,
-        .expiry_s = old.expiry_s,
-        .pool = write_pool(thread, &write->key, &found, old.size + write->size, old.expiry_s),
-        .traits = write_traits(write->cas_chosen, old.key_binary),
-        .cas = write->cas_new};
+    *pending = (struct pending){.key = write->key,
+                                .value_size = old.size + write->size,
+                                .flags = old.flags,
+                                .expiry_s = old.expiry_s,
+                                .pool = write_pool(thread, &write->key, &found, old.expiry_s),
+                                .traits = write_traits(write->cas_chosen, old.key_binary),
+                                .cas = write->cas_new};
     struct condition condition = {.exact = true,
                                   .location = slot_location(found.value),
                                   .seq = item_seq(found.item),

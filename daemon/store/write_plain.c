@@ -20,13 +20,14 @@ struct place {
 static inline bool plain_reserve(struct store_thread *thread, const struct store_set *set,
                                  struct found *found, struct place *place)
 {
-    struct placement placement = {.pool = write_pool(thread, set->key, found, set->size, set->expiry_s),
+    struct placement placement = {.pool = write_pool(thread, set->key, found, set->expiry_s),
                                   .expiry_s = set->expiry_s};
     place->layout = (set->expiry_s != STORE_NEVER_S ? ITEM_EXP : 0u) | (set->flags != 0 ? ITEM_CFLAGS : 0u);
     place->size = item_round(item_head_size(place->layout) + set->key->size + set->size);
     if (!recycle_take(thread, &placement, place->size, &place->location)) {
         struct reservation reservation = {.size = place->size, .size_min = place->size};
         uint64_t turn = thread->turn;
+        placement.grade = pools_grade(thread->store, item_counted_size(set->key->size, set->size));
         if (!write_reserve(thread, &placement, &reservation))
             return false;
         if (thread->turn != turn)

@@ -57,9 +57,12 @@ static inline void write_keep_traits(struct pending *pending, const struct item 
     pending->cas = item_cas(item);
 }
 
-static inline struct placement pending_placement(const struct pending *pending)
+static inline struct placement pending_placement(const struct store *store, const struct pending *pending)
 {
-    return (struct placement){.pool = pending->pool, .expiry_s = pending->expiry_s};
+    return (struct placement){
+        .pool = pending->pool,
+        .grade = pools_grade(store, item_counted_size(pending->key.size, pending->value_size)),
+        .expiry_s = pending->expiry_s};
 }
 
 static inline uint64_t pending_cas(const struct pending *pending)
@@ -69,14 +72,12 @@ static inline uint64_t pending_cas(const struct pending *pending)
 
 /* Which pool an item that replaces `found` belongs to, or that comes anew. */
 static inline enum pool write_pool(struct store_thread *thread, const struct store_key *key,
-                                   const struct found *found, size_t value_size, uint32_t expiry_s)
+                                   const struct found *found, uint32_t expiry_s)
 {
-    size_t size = item_counted_size(key->size, value_size);
     if (__builtin_expect(!found->item, 0))
-        return pools_admit(thread, key->hash, size, expiry_s);
+        return pools_admit(thread, key->hash, expiry_s);
     const struct segment *segment = segment_of(thread->store, slot_location(found->value));
-    enum pool pool = (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
-    return pool == POOL_MAIN ? pool : pools_entry(thread->store, size);
+    return (enum pool)atomic_load_explicit(&segment->pool, memory_order_relaxed);
 }
 
 /* ---- counting what was written ---- */

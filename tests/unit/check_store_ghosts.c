@@ -126,9 +126,9 @@ START_TEST(what_main_threw_out_starts_over_and_the_rest_goes_to_main)
 {
     static const enum ghost ghosts[] = {GHOST_SMALL, GHOST_DIED, GHOST_MAIN};
     struct fixture f = fixture_with_ghosts();
-    ck_assert_int_eq(pools_admit(f.thread, neighbour(1), 100, STORE_NEVER_S), POOL_SMALL);
+    ck_assert_int_eq(pools_admit(f.thread, neighbour(1), STORE_NEVER_S), POOL_SMALL);
     ghosts_add(f.store, neighbour(1), ghosts[_i]);
-    ck_assert_int_eq(pools_admit(f.thread, neighbour(1), 100, STORE_NEVER_S),
+    ck_assert_int_eq(pools_admit(f.thread, neighbour(1), STORE_NEVER_S),
                      ghosts[_i] == GHOST_MAIN ? POOL_SMALL : POOL_MAIN);
     fixture_close(&f);
 }
@@ -187,7 +187,7 @@ static double share_after(struct fixture *f, enum ghost ghost, uint32_t expiry_s
     for (unsigned i = 0; i < 50; i++) {
         for (unsigned at = 0; ghost != GHOST_NONE && at < 100; at++) {
             ghosts_add(f->store, neighbour(at), ghost);
-            pools_admit(f->thread, neighbour(at), 100, expiry_s);
+            pools_admit(f->thread, neighbour(at), expiry_s);
         }
         pools_next(f->store);
     }
@@ -233,8 +233,8 @@ START_TEST(a_brief_item_weighs_more_than_a_lasting_one)
     atomic_store_explicit(&lasting.store->brief_s, 100, memory_order_relaxed);
     ghosts_add(brief.store, neighbour(1), GHOST_SMALL);
     ghosts_add(lasting.store, neighbour(1), GHOST_SMALL);
-    pools_admit(brief.thread, neighbour(1), 100, clock_s() + 99);
-    pools_admit(lasting.thread, neighbour(1), 100, clock_s() + 100);
+    pools_admit(brief.thread, neighbour(1), clock_s() + 99);
+    pools_admit(lasting.thread, neighbour(1), clock_s() + 100);
     ck_assert_uint_eq(threads_pulls(brief.store).small, 4 * threads_pulls(lasting.store).small);
     fixture_close(&brief);
     fixture_close(&lasting);
@@ -246,7 +246,7 @@ START_TEST(what_a_thread_told_is_kept_when_it_ends)
     struct fixture f = fixture_with_ghosts();
     struct store_thread *other = store_thread_create(f.store, metrics_block_create(f.metrics));
     ghosts_add(f.store, neighbour(1), GHOST_MAIN);
-    pools_admit(other, neighbour(1), 100, STORE_NEVER_S);
+    pools_admit(other, neighbour(1), STORE_NEVER_S);
     uint64_t told = threads_pulls(f.store).main;
     ck_assert_uint_gt(told, 0);
     store_thread_destroy(other);

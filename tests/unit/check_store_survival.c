@@ -1,5 +1,5 @@
-/* What an item's size has to do with how long it lives: who survives a segment's end, and the pool that large
- * items pass through. */
+/* What an item's size has to do with how long it lives: who survives a segment's end, and the lists in
+ * which large items wait. */
 #include "check_store.h"
 
 #include "base/hash.h"
@@ -74,13 +74,25 @@ END_TEST
 START_TEST(larger_items_must_have_been_read_more_often)
 {
     static const struct {
+        enum grade grade;
         size_t size;
         unsigned freq;
-    } cases[] = {{MEAN, 1}, {MEAN * 7 / 5, 1}, {MEAN * 7 / 5 + 1, 2}, {MEAN * 14 / 5 + 1, 3}};
+    } cases[] = {
+        {GRADE_COMMON, MEAN, 1},
+        {GRADE_COMMON, MEAN * 7 / 5, 1},
+        {GRADE_COMMON, MEAN * 7 / 5 + 1, 2},
+        {GRADE_LARGE, MEAN * 14 / 5, 1},
+        {GRADE_LARGE, MEAN * 14 / 5 + 1, 2},
+        {GRADE_LARGE, MEAN * 8, 3},
+        {GRADE_HUGE, MEAN * 56 / 5, 1},
+        {GRADE_HUGE, MEAN * 56 / 5 + 1, 2},
+        {GRADE_HUGE, MEAN * 112 / 5 + 1, 3},
+        {GRADE_HUGE, MEAN * 10000, 3},
+    };
     struct ruled ruled = ruled_open(DRAIN_MAIN);
+    ruled.rule.grade = cases[_i].grade;
     ck_assert_uint_eq(surviving(&ruled, cases[_i].size, cases[_i].freq - 1), 0);
     ck_assert_uint_eq(surviving(&ruled, cases[_i].size, cases[_i].freq), HASHES);
-    ck_assert_uint_eq(surviving(&ruled, MEAN * 28 / 5 + 1, SLOT_FREQ_MAX), 0);
     fixture_close(&ruled.f);
 }
 END_TEST
@@ -126,21 +138,32 @@ START_TEST(the_mean_follows_what_is_drained)
         survival_note_size(ruled.f.store, 10 * MEAN);
     survival_begin(ruled.f.store, &ruled.rule, DRAIN_MAIN, 0);
     ck_assert_uint_gt(surviving(&ruled, 5 * MEAN, 0), HASHES / 3);
-    ck_assert_int_eq(pools_entry(ruled.f.store, 15 * MEAN), POOL_SMALL);
-    ck_assert_int_eq(pools_entry(ruled.f.store, 20 * MEAN), POOL_BULK);
+    ck_assert_int_eq(pools_grade(ruled.f.store, 15 * MEAN), GRADE_COMMON);
+    ck_assert_int_eq(pools_grade(ruled.f.store, 21 * MEAN), GRADE_LARGE);
+    ck_assert_int_eq(pools_grade(ruled.f.store, 75 * MEAN), GRADE_LARGE);
+    ck_assert_int_eq(pools_grade(ruled.f.store, 81 * MEAN), GRADE_HUGE);
     fixture_close(&ruled.f);
 }
 END_TEST
 
-/* ---- the pool that large items pass through ---- */
+/* ---- large items have lists of their own ---- */
 
-static unsigned pool_of(struct fixture *f, const char *name)
+static const struct segment *segment_with(struct fixture *f, const char *name)
 {
     struct found found;
     struct store_key key = fixture_key(f, name);
     ck_assert(index_find(f->store, &key, &found));
-    return atomic_load_explicit(&segment_of(f->store, slot_location(found.value))->pool,
-                                memory_order_relaxed);
+    return segment_of(f->store, slot_location(found.value));
+}
+
+static enum pool pool_of(struct fixture *f, const char *name)
+{
+    return (enum pool)atomic_load_explicit(&segment_with(f, name)->pool, memory_order_relaxed);
+}
+
+static enum grade grade_of(struct fixture *f, const char *name)
+{
+    return (enum grade)atomic_load_explicit(&segment_with(f, name)->grade, memory_order_relaxed);
 }
 
 static char *name_of(unsigned i)
@@ -169,9 +192,11 @@ static void set_mixed(struct fixture *f, unsigned count, size_t size, size_t ten
     }
 }
 
-static uint32_t sealed_in(const struct fixture *f, enum pool pool)
+/* In both pools. */
+static uint32_t sealed_of(const struct fixture *f, enum grade grade)
 {
-    return atomic_load_explicit(&f->store->fifo[pool].count, memory_order_relaxed);
+    return atomic_load_explicit(&f->store->fifo[POOL_SMALL][grade].count, memory_order_relaxed) +
+           atomic_load_explicit(&f->store->fifo[POOL_MAIN][grade].count, memory_order_relaxed);
 }
 
 START_TEST(before_anything_is_evicted_no_item_counts_as_large)
@@ -179,7 +204,7 @@ START_TEST(before_anything_is_evicted_no_item_counts_as_large)
     struct fixture f = fixture_of_size(4 * MIB);
     set_mixed(&f, 1000, 100, 5000);
     ck_assert_uint_eq(fixture_metric(&f, METRIC_removed_evicted), 0);
-    ck_assert_uint_eq(pool_of(&f, name_of(990)), POOL_SMALL);
+    ck_assert_int_eq(grade_of(&f, name_of(990)), GRADE_COMMON);
     fixture_close(&f);
 }
 END_TEST
@@ -189,21 +214,25 @@ START_TEST(where_all_are_of_about_one_size_none_counts_as_large)
     struct fixture f = fixture_of_size(4 * MIB);
     set_mixed(&f, 60000, 200, 300);
     ck_assert_uint_gt(fixture_metric(&f, METRIC_removed_evicted), 0);
-    ck_assert_uint_eq(sealed_in(&f, POOL_BULK), 0);
+    ck_assert_uint_eq(sealed_of(&f, GRADE_LARGE) + sealed_of(&f, GRADE_HUGE), 0);
     fixture_close(&f);
 }
 END_TEST
 
-/* How many of the items written last are there, of those whose numbers end in this digit: a read would keep
- * them, so none is. */
+/* Without reading it, which would keep it. */
+static bool is_there(struct fixture *f, const char *name)
+{
+    struct found found;
+    struct store_key key = fixture_key(f, name);
+    return index_find(f->store, &key, &found);
+}
+
+/* How many of the items written are there, of those whose numbers end in this digit. */
 static unsigned lasting(struct fixture *f, unsigned written, unsigned digit)
 {
     unsigned count = 0;
-    struct found found;
-    for (unsigned i = digit; i < written; i += 10) {
-        struct store_key key = fixture_key(f, name_of(i));
-        count += index_find(f->store, &key, &found);
-    }
+    for (unsigned i = digit; i < written; i += 10)
+        count += is_there(f, name_of(i));
     return count;
 }
 
@@ -211,7 +240,7 @@ START_TEST(unread_a_large_item_does_not_live_as_long_as_a_small_one)
 {
     struct fixture f = fixture_of_size(4 * MIB);
     set_mixed(&f, 60000, 200, 2000);
-    ck_assert_uint_gt(sealed_in(&f, POOL_BULK), 0);
+    ck_assert_uint_gt(sealed_of(&f, GRADE_LARGE), 0);
     unsigned large = lasting(&f, 60000, 0), small = lasting(&f, 60000, 5);
     ck_assert_uint_gt(large, 0);
     ck_assert_uint_gt(small, 3 * large);
@@ -219,38 +248,80 @@ START_TEST(unread_a_large_item_does_not_live_as_long_as_a_small_one)
 }
 END_TEST
 
-/* By their size they would live for less than a thirteenth of it. */
-START_TEST(the_largest_live_an_eighth_as_long_at_least)
+/* A reading, and a ghost, lead to main, where the same holds. */
+START_TEST(wanted_a_large_item_does_not_live_as_long_either)
 {
-    struct fixture f = fixture_of_size(16 * MIB);
-    set_mixed(&f, 60000, 1500, 20000);
-    unsigned large = lasting(&f, 60000, 0), small = lasting(&f, 60000, 5);
-    ck_assert_uint_gt(12 * large, small);
+    struct fixture f = fixture_of_size(4 * MIB);
+    for (unsigned round = 0; round < 3; round++)
+        set_mixed(&f, 20000, 200, 2000);
+    ck_assert_uint_gt(sealed_of(&f, GRADE_LARGE), 0);
+    ck_assert_uint_gt(lasting(&f, 20000, 5), 3 * lasting(&f, 20000, 0));
     fixture_close(&f);
 }
 END_TEST
 
-START_TEST(an_item_that_shrinks_leaves_bulk_and_one_in_main_stays_there)
+/* By their size they would live for a hundredth of it. */
+START_TEST(the_largest_live_a_sixteenth_as_long_at_least)
+{
+    struct fixture f = fixture_of_size(64 * MIB);
+    for (unsigned i = 0; i < 100000; i++) {
+        set_sized(&f, name_of(i), i % 1000 == 0 ? 100000 : 1000);
+        if (i % 200 == 0)
+            fixture_maintain(&f, 1);
+    }
+    unsigned huge = 0, common = lasting(&f, 100000, 5);
+    for (unsigned i = 0; i < 100000; i += 1000)
+        huge += is_there(&f, name_of(i));
+    ck_assert_uint_gt(huge, 0);
+    ck_assert_uint_gt(24 * 100 * huge, common);
+    fixture_close(&f);
+}
+END_TEST
+
+/* A page that every visitor loads, a hundred times the mean size. */
+START_TEST(a_huge_item_that_is_read_all_the_time_stays)
+{
+    struct fixture f = fixture_of_size(16 * MIB);
+    struct store_view view;
+    unsigned misses = 0;
+    for (unsigned i = 0; i < 200000; i++) {
+        struct store_key key = fixture_key(&f, "page");
+        set_sized(&f, name_of(i), 900 + i % 200);
+        if (i % 50 != 0)
+            continue;
+        if (store_get(f.thread, &key, &view, NULL) != RESULT_HIT) {
+            set_sized(&f, "page", 100000);
+            misses++;
+        }
+        fixture_maintain(&f, 1);
+    }
+    ck_assert_uint_gt(fixture_metric(&f, METRIC_removed_evicted), 100000);
+    ck_assert_uint_le(misses, 3);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(an_item_is_graded_anew_with_each_write_and_stays_in_its_pool)
 {
     struct fixture f = fixture_of_size(4 * MIB);
     set_mixed(&f, 60000, 200, 2000);
-    set_sized(&f, "changing", 2000);
-    ck_assert_uint_eq(pool_of(&f, "changing"), POOL_BULK);
-    set_sized(&f, "changing", 200);
-    ck_assert_uint_eq(pool_of(&f, "changing"), POOL_SMALL);
-    set_sized(&f, "changing", 2000);
-    ck_assert_uint_eq(pool_of(&f, "changing"), POOL_BULK);
     ghosts_add(f.store, hash_bytes("wanted", 6, f.store->hash_seed), GHOST_SMALL);
-    set_sized(&f, "wanted", 2000);
-    ck_assert_uint_eq(pool_of(&f, "wanted"), POOL_MAIN);
-    set_sized(&f, "wanted", 200);
-    ck_assert_uint_eq(pool_of(&f, "wanted"), POOL_MAIN);
+    static const size_t sizes[] = {200, 2000, 20000, 200};
+    static const enum grade grades[] = {GRADE_COMMON, GRADE_LARGE, GRADE_HUGE, GRADE_COMMON};
+    for (unsigned i = 0; i < 4; i++) {
+        set_sized(&f, "new", sizes[i]);
+        set_sized(&f, "wanted", sizes[i]);
+        ck_assert_int_eq(grade_of(&f, "new"), grades[i]);
+        ck_assert_int_eq(grade_of(&f, "wanted"), grades[i]);
+        ck_assert_int_eq(pool_of(&f, "new"), POOL_SMALL);
+        ck_assert_int_eq(pool_of(&f, "wanted"), POOL_MAIN);
+    }
     fixture_close(&f);
 }
 END_TEST
 
-/* Its chunks lie where its head lies, in bulk, and all come back. */
-START_TEST(values_in_chunks_pass_through_bulk_and_are_read_back_whole)
+/* While everything around them is evicted and written again. */
+START_TEST(values_in_chunks_are_graded_by_their_whole_size_and_read_back)
 {
     struct fixture f = fixture_of_size(16 * MIB);
     struct store_view view;
@@ -259,7 +330,7 @@ START_TEST(values_in_chunks_pass_through_bulk_and_are_read_back_whole)
         set_sized(&f, "chunks", 150000);
         set_mixed(&f, 200, 200, 2000);
     }
-    ck_assert_uint_eq(pool_of(&f, "chunks"), POOL_BULK);
+    ck_assert_int_eq(grade_of(&f, "chunks"), GRADE_HUGE);
     struct store_key key = fixture_key(&f, "chunks");
     ck_assert_int_eq(store_get(f.thread, &key, &view, NULL), RESULT_HIT);
     ck_assert_uint_eq(view.size, 150000);
@@ -279,18 +350,20 @@ int main(void)
     tcase_add_loop_test(tcase, main_keeps_unread_items_by_how_much_smaller_than_the_mean_they_are, 0, 6);
     tcase_add_loop_test(tcase, from_the_mean_on_nothing_survives_unread, 0, 2);
     tcase_add_test(tcase, small_keeps_unread_what_is_below_a_third_of_the_mean_and_nothing_else);
-    tcase_add_loop_test(tcase, larger_items_must_have_been_read_more_often, 0, 4);
+    tcase_add_loop_test(tcase, larger_items_must_have_been_read_more_often, 0, 10);
     tcase_add_test(tcase, chance_says_the_same_in_one_round_and_something_new_in_the_next);
     tcase_add_test(tcase, what_is_spared_pays_no_reading);
     tcase_add_test(tcase, the_mean_follows_what_is_drained);
     suite_add_tcase(suite, tcase);
-    tcase = tcase_create("bulk");
+    tcase = tcase_create("grades");
     tcase_add_test(tcase, before_anything_is_evicted_no_item_counts_as_large);
     tcase_add_test(tcase, where_all_are_of_about_one_size_none_counts_as_large);
     tcase_add_test(tcase, unread_a_large_item_does_not_live_as_long_as_a_small_one);
-    tcase_add_test(tcase, the_largest_live_an_eighth_as_long_at_least);
-    tcase_add_test(tcase, an_item_that_shrinks_leaves_bulk_and_one_in_main_stays_there);
-    tcase_add_test(tcase, values_in_chunks_pass_through_bulk_and_are_read_back_whole);
+    tcase_add_test(tcase, wanted_a_large_item_does_not_live_as_long_either);
+    tcase_add_test(tcase, the_largest_live_a_sixteenth_as_long_at_least);
+    tcase_add_test(tcase, a_huge_item_that_is_read_all_the_time_stays);
+    tcase_add_test(tcase, an_item_is_graded_anew_with_each_write_and_stays_in_its_pool);
+    tcase_add_test(tcase, values_in_chunks_are_graded_by_their_whole_size_and_read_back);
     suite_add_tcase(suite, tcase);
     return fixture_run(suite);
 }

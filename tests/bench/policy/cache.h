@@ -51,7 +51,7 @@ struct replay_result {
 };
 
 extern const struct model model_lru_28, model_lru_66, model_fifo, model_s3fifo_1, model_s3fifo_2, model_slabs,
-    model_optimum;
+    model_gdsf, model_optimum;
 
 /* Replays all requests through a model that has `capacity` bytes. False: out of memory. */
 bool cache_replay(const struct requests *requests, const struct model *model, uint64_t capacity,

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct model *const models[] = {&model_slabs,    &model_lru_66,   &model_lru_28, &model_fifo,
-                                             &model_s3fifo_1, &model_s3fifo_2, &model_optimum};
+                                             &model_s3fifo_1, &model_s3fifo_2, &model_gdsf,   &model_optimum};
 #define MODEL_COUNT (sizeof models / sizeof models[0])
 
 static bool wanted(const char *name, char **names, int count)

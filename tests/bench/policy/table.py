@@ -20,7 +20,7 @@ import report  # noqa: E402
 
 MARKS = ("<!-- simulated: begin, written by make policy -->", "<!-- simulated: end -->")
 MODELS = (("store", "Vitrine"), ("lru28", "LRU"), ("slabs", "segmented LRU in slabs"), ("fifo", "FIFO with re-insertion"),
-          ("s3fifo1", "S3-FIFO"), ("optimum", "optimum"))
+          ("s3fifo1", "S3-FIFO"), ("gdsf", "GDSF"), ("optimum", "optimum"))
 PROFILE_SECONDS = "600"  # the simulator's clock needs no scaling; profiles.py wants one that is not too short
 
 # name, the script that makes it, its arguments, MiB
@@ -87,7 +87,8 @@ def table(title, rows):
 
 def text_of(tables):
     lines = ["## Simulated", "", "The store's own code and models of other caches (tests/bench/policy) replay the same streams in equal "
-             "bytes. Vitrine's are all that `-m` counts, index and free segments included; LRU, FIFO and S3-FIFO are exact, item by "
+             "bytes. Vitrine's are all that `-m` counts, index and free segments included; LRU, FIFO, S3-FIFO and "
+             "GreedyDual-Size-Frequency (GDSF) are exact, item by "
              "item, at 28 bytes an item; slabs are memcached's size classes with segmented LRU, to which few MiB are few pages (the table by wire has memcached itself). The optimum knows the future "
              "(approximately: sizes make the exact one intractable). A miss is followed by a set of the same size."]
     for title, rows in tables:
