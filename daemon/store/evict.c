@@ -48,17 +48,30 @@ static uint32_t limbo_count(const struct store *store)
     return atomic_load_explicit(&store->limbo.count, memory_order_relaxed);
 }
 
-/* Is a lowered limit being brought about, and does all that is alive fit into it? */
+/* Does all that is alive fit into the limit if sealed segments are drawn together? Open ones and the reserve
+ * stay whole segments, and what is held beside segments stays. Where it does not fit by that count, drawing
+ * together would never end. */
+static bool alive_fits(const struct store *store, uint64_t limit)
+{
+    uint64_t live = 0, held = atomic_load_explicit(&store->held_size, memory_order_relaxed);
+    uint64_t whole = segment_reserve_count(store), with_memory = 0;
+    uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
+    for (uint32_t id = 0; id < count; id++) {
+        enum segment_state state = segment_state(&store->segments[id]);
+        with_memory += state != SEGMENT_RETIRED;
+        whole += state == SEGMENT_OPEN;
+        live += state == SEGMENT_OPEN ? 0 : segment_live_size(&store->segments[id]);
+    }
+    uint64_t in_segments = with_memory << store->segment_shift;
+    uint64_t beside = held > in_segments ? held - in_segments : 0;
+    return live * 100 / COMPACT_PERCENT_FULL + (whole << store->segment_shift) + beside <= limit;
+}
+
+/* Is a lowered limit being brought about, and is nothing alive in its way? */
 static bool compacting_suffices(const struct store *store)
 {
-    uint64_t limit = atomic_load_explicit(&store->limit_size, memory_order_relaxed);
-    if (!atomic_load_explicit(&store->limit_lowered, memory_order_relaxed))
-        return false;
-    uint64_t live = 0, rest = index_size(store) + (segment_reserve_count(store) << store->segment_shift);
-    uint32_t count = atomic_load_explicit(&store->segment_count, memory_order_acquire);
-    for (uint32_t id = 0; id < count; id++)
-        live += segment_live_size(&store->segments[id]);
-    return live * 100 / COMPACT_PERCENT_FULL + rest <= limit;
+    return atomic_load_explicit(&store->limit_lowered, memory_order_relaxed) &&
+           alive_fits(store, atomic_load_explicit(&store->limit_size, memory_order_relaxed));
 }
 
 /* No more at once than there are spare segments to copy to; while they are in use it waits. */

@@ -138,6 +138,41 @@ START_TEST(lowering_the_limit_below_what_is_alive_evicts_until_it_holds)
 }
 END_TEST
 
+/* Items of many times to live and sizes: each kind has a segment open, and that stays whole. */
+static void set_varied(struct fixture *f, unsigned count)
+{
+    static char value[6001];
+    static const size_t sizes[] = {100, 100, 100, 100, 100, 100, 100, 1000, 1000, 6000};
+    char name[24];
+    for (unsigned i = 0; i < count; i++) {
+        size_t size = sizes[i % 10];
+        memset(value, 'v', size);
+        value[size] = 0;
+        snprintf(name, sizeof name, "key-%u", i);
+        uint32_t expiry_s = i % 3 == 0 ? STORE_NEVER_S : clock_s() + (20u << i % 20);
+        ck_assert_int_eq(fixture_write(f, STORE_SET, name, value, expiry_s), RESULT_STORED);
+        if (i % 50 == 0)
+            fixture_maintain(f, 1);
+    }
+}
+
+/* No limit may lie between what compacting can reach and what counts as reached by it: it would go on for
+ * ever. */
+START_TEST(lowering_the_limit_ends_where_many_segments_are_open)
+{
+    struct fixture f = fixture_open((struct store_config){.memory_size = MIB, .memory_size_max = 4 * MIB});
+    store_memory_limit_set(f.store, 2 * MIB);
+    set_varied(&f, 20000);
+    for (size_t limit = 2 * MIB; limit >= MIB; limit -= 8192) {
+        store_memory_limit_set(f.store, limit);
+        fixture_maintain(&f, 300);
+        ck_assert_uint_le(usage_of(&f).used_size, limit);
+        ck_assert(!atomic_load_explicit(&f.store->limit_lowered, memory_order_relaxed));
+    }
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_raised_limit_is_used_at_once_and_up_to_the_stated_maximum)
 {
     struct fixture f =
@@ -237,6 +272,7 @@ int main(void)
     tcase_add_test(tcase, small_memory_asks_for_no_huge_pages);
     tcase_add_test(tcase, lowering_the_limit_loses_nothing_that_fits_below_it);
     tcase_add_test(tcase, lowering_the_limit_below_what_is_alive_evicts_until_it_holds);
+    tcase_add_test(tcase, lowering_the_limit_ends_where_many_segments_are_open);
     tcase_add_test(tcase, a_raised_limit_is_used_at_once_and_up_to_the_stated_maximum);
     tcase_add_test(tcase, the_limit_goes_up_and_down_under_load_and_always_holds_in_the_end);
     tcase_add_test(tcase, segments_are_brought_in_ahead_of_writes_from_the_first_write_on);
