@@ -41,6 +41,8 @@ enum pool { POOL_SMALL, POOL_MAIN, POOL_COUNT };
 /* How large an item is beside the mean of those drained of late: up to twice, up to eight times, more. Those
  * of a segment are of one grade, as far as was known when they were written. */
 enum grade { GRADE_COMMON, GRADE_LARGE, GRADE_HUGE, GRADE_COUNT };
+#define GRADE_LARGE_ABOVE 2u /* times the mean */
+#define GRADE_HUGE_ABOVE  8u
 
 struct segment {
     _Alignas(64) _Atomic uint32_t state;
@@ -67,8 +69,9 @@ struct segment_list {
 bool segment_open_all(struct store *store, size_t memory_size, size_t memory_size_max);
 void segment_close_all(struct store *store);
 
+struct placement; /* below, with the lanes */
+
 /* A segment with memory, in state OPEN, or SEGMENT_NONE. Only the reclaimer may take the spare ones. */
-struct placement;
 uint32_t segment_take(struct store *store, const struct placement *placement);
 /* An OPEN one that was not used after all. */
 void segment_untake(struct store *store, uint32_t id);

@@ -361,9 +361,9 @@ static inline enum grade pools_grade(const struct store *store, uint64_t size)
 {
     /* Relaxed: a hint. */
     uint64_t mean = atomic_load_explicit(&store->mean_size, memory_order_relaxed);
-    if (mean == 0 || size <= 2 * mean)
+    if (mean == 0 || size <= GRADE_LARGE_ABOVE * mean)
         return GRADE_COMMON;
-    return size <= 8 * mean ? GRADE_LARGE : GRADE_HUGE;
+    return size <= GRADE_HUGE_ABOVE * mean ? GRADE_LARGE : GRADE_HUGE;
 }
 /* The pool of an item whose key is not there; counts what its ghost tells. */
 enum pool pools_admit(struct store_thread *thread, uint64_t hash, uint32_t expiry_s);

@@ -57,7 +57,8 @@ void survival_begin(struct store *store, struct survival *survival, enum drain_m
  * can be told are always enough. */
 static unsigned freq_needed(const struct survival *survival, size_t size)
 {
-    static const uint64_t begin[GRADE_COUNT] = {[GRADE_COMMON] = 1, [GRADE_LARGE] = 2, [GRADE_HUGE] = 8};
+    static const uint64_t begin[GRADE_COUNT] = {
+        [GRADE_COMMON] = 1, [GRADE_LARGE] = GRADE_LARGE_ABOVE, [GRADE_HUGE] = GRADE_HUGE_ABOVE};
     unsigned needed = survival->freq_min;
     uint64_t limit = mean_size(survival->store) * begin[survival->grade] * 7 / 5;
     for (; limit > 0 && size > limit && needed < SLOT_FREQ_MAX; limit *= 2)
