@@ -120,17 +120,17 @@ static enum step run_version(struct run *run)
     return STEP_ON;
 }
 
-/* A token that no user's could be is not waited for. */
+/* A token that no user's could be is not waited for: its lines are refused one by one. */
 static enum step run_set(struct run *run, const struct token *size_word)
 {
-    uint64_t size;
-    if (!number_parse_u64(size_word->data, size_word->size, &size))
+    uint32_t size;
+    if (!number_parse_u32(size_word->data, size_word->size, &size))
         return refuse(run);
     if (size > TOKEN_MAX_SIZE) {
-        answer(run, "CLIENT_ERROR bad authentication token format");
-        return STEP_CLOSE;
+        answer(run, "CLIENT_ERROR auth token too long");
+        return STEP_ON;
     }
-    return token_begin(run->session, size + 2) ? STEP_ON : STEP_CLOSE;
+    return token_begin(run->session, (size_t)size + 2) ? STEP_ON : STEP_CLOSE;
 }
 
 static enum step run_words(struct run *run, const char *line, size_t size)

@@ -14,6 +14,9 @@
 #define REFRESH_ERROR_SIZE 4600u /* a path and what is wrong with it */
 /* Class ids in commands, as memcached numbers them: 1 to 63. */
 #define CLASS_ID_MAX 63
+/* What memcached takes for the window of its page mover. */
+#define AUTOMOVE_WINDOW_MIN_S 3u
+#define AUTOMOVE_WINDOW_MAX_S 1800u
 
 /* The words behind the command. */
 struct words {
@@ -124,7 +127,7 @@ CONTROL(shutdown)
     struct words words = words_of(request);
     bool graceful = words.count == 1 && word_is(&words, 0, "graceful");
     if (!settings_on(protocol->settings, enable_shutdown)) {
-        outcome_say(outcome, RESULT_REFUSED, "ERROR: shutdown not enabled");
+        outcome_say(outcome, RESULT_REFUSED, "SERVER_ERROR: shutdown not enabled");
     } else if (words.count > 0 && !graceful) {
         outcome_say(outcome, RESULT_BAD_FORMAT, "CLIENT_ERROR invalid shutdown mode");
     } else {
@@ -170,6 +173,17 @@ static void slabs_reassign(const struct words *words, struct outcome *outcome)
         outcome_say(outcome, RESULT_REFUSED, "NOSPARE source class has no spare pages");
 }
 
+static void slabs_window(const struct words *words, struct outcome *outcome)
+{
+    uint32_t seconds;
+    if (!word_u32(words, 2, &seconds))
+        outcome->result = RESULT_BAD_FORMAT;
+    else if (seconds < AUTOMOVE_WINDOW_MIN_S || seconds > AUTOMOVE_WINDOW_MAX_S)
+        outcome_say(outcome, RESULT_BAD_FORMAT, "CLIENT_ERROR automove window too low or too high");
+    else
+        outcome->result = RESULT_OK;
+}
+
 static void slabs_automove(const struct words *words, struct outcome *outcome)
 {
     uint32_t number;
@@ -177,7 +191,7 @@ static void slabs_automove(const struct words *words, struct outcome *outcome)
     if (word_is(words, 1, "ratio") || word_is(words, 1, "freeratio"))
         outcome->result = word_double(words, 2, &ratio) ? RESULT_OK : RESULT_UNKNOWN;
     else if (word_is(words, 1, "window"))
-        outcome->result = word_u32(words, 2, &number) ? RESULT_OK : RESULT_BAD_FORMAT;
+        slabs_window(words, outcome);
     else if (!word_u32(words, 1, &number))
         outcome->result = RESULT_BAD_FORMAT;
     else

@@ -12,6 +12,11 @@
 
 #define BAD_TOKEN "CLIENT_ERROR bad token in command line format"
 
+/* What is wrong, but leaves the word to others that are. */
+#define UNSAID result_text(RESULT_BAD_FORMAT)
+
+static const char opaque_too_long[] = "CLIENT_ERROR opaque token too long";
+
 bool meta_comes_before(const struct request *request, char first, char second)
 {
     const char *at = request->words, *end = at + request->words_size;
@@ -83,7 +88,7 @@ static const char *take_recache(struct request *request, const struct token *arg
 
 static const char *take_client_flags(struct request *request, const struct token *argument)
 {
-    return text_read_flags(argument, &request->flags) ? NULL : result_text(RESULT_BAD_FORMAT);
+    return number_parse_u32(argument->data, argument->size, &request->flags) ? NULL : UNSAID;
 }
 
 /* One letter. What follows it is ignored, and whether there is such a mode is the command's to say. */
@@ -146,12 +151,25 @@ static const char *flags_take(struct parser *parser, struct request *request)
         struct token argument = {word.data + 1, word.size - 1};
         const char *error =
             letter == 'b' ? key_decode(parser, request) : flag_rows[letter].take(request, &argument);
-        if (error != NULL)
+        if (error != NULL && (wrong == NULL || error != UNSAID))
             wrong = error;
     }
     if (wrong == NULL && meta_has(request, META_O) && !opaque_fits(request))
-        wrong = "CLIENT_ERROR opaque token too long";
+        wrong = opaque_too_long;
     return wrong;
+}
+
+/* Is there a word that begins with what cannot be a flag at all? None of these is one. */
+static bool has_odd_letter(const struct request *request)
+{
+    const char *at = request->words, *end = at + request->words_size;
+    struct token word;
+    while (meta_next_word(&at, end, &word)) {
+        char letter = word.data[0];
+        if ((letter < 'A' || letter > 'z') && (letter < '0' || letter > '9'))
+            return true;
+    }
+    return false;
 }
 
 /* What is refused says what is wrong in its words. */
@@ -194,7 +212,16 @@ static const char *tail_take(struct parser *parser, const struct line *line, str
 {
     if (words_are_too_many(line))
         return "CLIENT_ERROR options flags are too long";
-    return flags_take(parser, request);
+    const char *wrong = flags_take(parser, request);
+    return wrong != NULL && has_odd_letter(request) ? result_text(RESULT_BAD_FORMAT) : wrong;
+}
+
+/* The same for ma, which says no more of most of it than that it is wrong. */
+static const char *delta_tail_take(struct parser *parser, const struct line *line, struct request *request)
+{
+    const char *wrong = tail_take(parser, line, request);
+    bool said = wrong == NULL || wrong == opaque_too_long || has_odd_letter(request);
+    return said ? wrong : "CLIENT_ERROR invalid or duplicate flag";
 }
 
 /* ---- the commands ---- */
@@ -230,8 +257,9 @@ enum parse_status meta_parse_delta(struct parser *parser, const struct line *lin
     if (!head_take(parser, line, request, NULL))
         return refuse_saying(request, result_text(RESULT_BAD_FORMAT));
     request->number = 1;
-    if (tail_take(parser, line, request) != NULL)
-        return refuse_saying(request, "CLIENT_ERROR invalid or duplicate flag");
+    const char *wrong = delta_tail_take(parser, line, request);
+    if (wrong != NULL)
+        return refuse_saying(request, wrong);
     switch (request->mode) {
     case 0:
     case 'I':

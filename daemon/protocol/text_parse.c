@@ -196,7 +196,7 @@ bool text_read_body_size(const struct token *token, size_t *body_size)
 }
 
 /* Client flags are 32 bits; what is above them is cut off, as memcached does. */
-bool text_read_flags(const struct token *token, uint32_t *client_flags)
+static bool read_flags(const struct token *token, uint32_t *client_flags)
 {
     uint64_t flags;
     if (!number_parse_u64(token->data, token->size, &flags))
@@ -229,7 +229,7 @@ static enum parse_status parse_class_store(struct parser *parser, const struct l
         return text_refuse(request, RESULT_BAD_FORMAT);
     request->noreply = line_says_noreply(line);
     const struct token *key = &tokens[1];
-    if (key->size > STORE_KEY_SIZE_MAX || !text_read_flags(&tokens[2], &request->flags) ||
+    if (key->size > STORE_KEY_SIZE_MAX || !read_flags(&tokens[2], &request->flags) ||
         !text_read_expiry(&tokens[3], &request->expiry_s))
         return text_refuse_body(request, RESULT_BAD_FORMAT);
     if (request->command == COMMAND_cas &&

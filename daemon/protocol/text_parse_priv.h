@@ -16,7 +16,6 @@ enum parse_status text_refuse_body(struct request *request, enum result refusal)
 void text_key_add(struct parser *parser, struct request *request, const char *key, size_t size);
 /* Reads an expiry, as a coarse second. */
 bool text_read_expiry(const struct token *token, uint32_t *expiry_s);
-bool text_read_flags(const struct token *token, uint32_t *flags);
 bool text_read_body_size(const struct token *token, size_t *size);
 /* Finds the body of a storage request, whose line was right. */
 enum parse_status text_parse_body(struct parser *parser, const struct line *line, struct request *request);

@@ -193,7 +193,7 @@ def test_a_client_that_hangs_up_on_a_reply_harms_nobody():
 def test_shutdown_needs_its_option():
     with Server() as server:
         with server.client() as client:
-            assert client.ask(b"shutdown\r\n").startswith(b"ERROR: shutdown not enabled")
+            assert client.ask(b"shutdown\r\n").startswith(b"SERVER_ERROR: shutdown not enabled")
         alive(server)
     for request in (b"shutdown\r\n", b"shutdown graceful\r\n"):
         with Server("-A") as server, server.client() as client:

@@ -5,7 +5,10 @@ Two sources: *.txt beside this file, and replies.json (single inputs with memcac
 A script:
   # comment
   $ -X -F            options both servers are started with
-  @ours, @debian     what follows is for one server alone (Debian's memcached is older); @both ends that
+  @ours              what follows is Vitrine's and memcached 1.6.45's, which --memcached can name
+  @debian            what follows is Debian's memcached's, which is older
+  @vitrine, @1.6.45  what follows is that one's alone (docs/differences.md)
+  @both              ends that
   > text             sends text and a line end; \\r \\n \\t \\\\ \\xNN are bytes, ${x*251} repeats, ${name} is what was caught
   >> text            sends text as it is, without a line end
   *N text            sends text N times, as >> does; ${#} is the count
@@ -41,6 +44,7 @@ ELSEWHERE = {
     "CLIENT_ERROR unauthenticated": "check_auth.py, against memcached too",
     "CLIENT_ERROR authentication failure": "check_auth.py, against memcached too",
     "CLIENT_ERROR bad authentication token format": "check_auth.py, against memcached too",
+    "CLIENT_ERROR auth token too long": "check_auth.py",
     "CLIENT_ERROR bad command line termination": "check_auth.py, against memcached too",
     "SERVER_ERROR reply too large for UDP": "check_udp.py",
     "SERVER_ERROR out of memory": "check_protocol_execute: full store without eviction",
@@ -51,15 +55,34 @@ class Mismatch(Exception):
     pass
 
 
+class Side:
+    """A server to play to, and which lines and replies are its own."""
+
+    def __init__(self, name, path):
+        self.name, self.path = name, path
+        self.marks = {"vitrine": ("@both", "@ours", "@vitrine"),
+                      "1.6.45": ("@both", "@ours", "@1.6.45")}.get(name, ("@both", "@debian"))
+        self.options = ["--admin-listen", "off"] if name == "vitrine" else []
+
+    def reply(self, case):
+        own = {"vitrine": "ours", "1.6.45": "reply"}.get(self.name, "debian")
+        return case.get(own, case["reply"])
+
+
+def side_of_memcached(path):
+    version = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    return Side("1.6.45" if tuple(map(int, version.split("."))) >= (1, 6, 45) else "memcached", path)
+
+
 class Server:
     """One server process on a Unix socket of its own."""
 
-    def __init__(self, path, ours, options):
-        self.ours = ours
+    def __init__(self, side, options):
+        self.side = side
         self.folder = tempfile.TemporaryDirectory(prefix="transcript-")
         self.socket = os.path.join(self.folder.name, "s")
-        extra = ["--admin-listen", "off"] if ours else []
-        self.process = subprocess.Popen([path, "-s", self.socket, "-u", "root", "-m", "64", "-t", "1", *extra, *options],
+        self.process = subprocess.Popen([side.path, "-s", self.socket, "-u", "root", "-m", "64", "-t", "1",
+                                         *side.options, *options],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + WAIT_S
         while True:
@@ -68,7 +91,7 @@ class Server:
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise Mismatch(f"{path} does not start: {self.stop()}")
+                    raise Mismatch(f"{side.path} does not start: {self.stop()}")
                 time.sleep(0.005)
 
     def connect(self):
@@ -215,22 +238,22 @@ class Player:
         self.expect_quiet()
 
 
-def read_script(path, ours):
-    """The options and the lines that are for this server."""
-    options, lines, side = [], [], "@both"
+def read_script(path, marks):
+    """The options and the lines that are for the server of these marks."""
+    options, lines, mark = [], [], "@both"
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line in ("@ours", "@debian", "@both"):
-            side = line
+        if line in ("@ours", "@debian", "@vitrine", "@1.6.45", "@both"):
+            mark = line
         elif line.startswith("$"):
             options += line[1:].split()
-        elif line and not line.startswith("#") and side in ("@both", "@ours" if ours else "@debian"):
+        elif line and not line.startswith("#") and mark in marks:
             lines.append((number, line))
     return options, lines
 
 
-def play_script(path, binary, ours):
-    options, lines = read_script(path, ours)
-    server = Server(binary, ours, options)
+def play_script(path, side):
+    options, lines = read_script(path, side.marks)
+    server = Server(side, options)
     try:
         Player(server).play(lines)
     finally:
@@ -264,15 +287,15 @@ def send_case(player, case):
         if not case.get("crawls"):
             return
         line = player.line()
-        if line != BUSY or player.server.ours or time.monotonic() > deadline:
+        if line != BUSY or player.server.side.name == "vitrine" or time.monotonic() > deadline:
             player.got = line + player.got
             return
         time.sleep(0.01)
 
 
-def play_case(setup, case, binary, ours):
-    expected = case.get("ours", case["reply"]) if ours else case.get("debian", case["reply"])
-    server = Server(binary, ours, ["-A"])
+def play_case(setup, case, side):
+    expected = side.reply(case)
+    server = Server(side, ["-A"])
     try:
         player = Player(server)
         player.connection.sendall(setup.encode())
@@ -296,7 +319,7 @@ def play_case(setup, case, binary, ours):
 def uncovered(scripts, cases):
     sent, expected = set(), ""
     for path in scripts:
-        for _, line in read_script(path, True)[1]:
+        for _, line in read_script(path, ("@both", "@ours", "@vitrine"))[1]:
             if line.startswith("> "):
                 sent.add(line[2:].split(" ")[0])
             elif line.startswith("< "):
@@ -326,18 +349,17 @@ def attempt(name, function, *arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", help="Vitrine's binary; without it only memcached is asked")
-    parser.add_argument("--memcached", default="/usr/bin/memcached")
+    parser.add_argument("--memcached", default="/usr/bin/memcached", help="Debian's, or 1.6.45 or later")
     parser.add_argument("--only", default="", help="only what has this in its name")
     options = parser.parse_args()
     scripts = sorted(HERE.glob("*.txt"))
     replies = json.loads((HERE / "replies.json").read_text())
-    servers = [(options.memcached, False)] if os.path.exists(options.memcached) else []
-    servers += [(options.server, True)] if options.server else []
+    sides = [side_of_memcached(options.memcached)] if os.path.exists(options.memcached) else []
+    sides += [Side("vitrine", options.server)] if options.server else []
     jobs = []
-    for binary, ours in servers:
-        side = "vitrine" if ours else "memcached"
-        jobs += [(f"{side} {path.name}", play_script, path, binary, ours) for path in scripts]
-        jobs += [(f"{side} reply to {case['input']!r}", play_case, replies["setup"], case, binary, ours)
+    for side in sides:
+        jobs += [(f"{side.name} {path.name}", play_script, path, side) for path in scripts]
+        jobs += [(f"{side.name} reply to {case['input']!r}", play_case, replies["setup"], case, side)
                  for case in replies["cases"]]
     jobs = [job for job in jobs if options.only in job[0]]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:

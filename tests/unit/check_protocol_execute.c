@@ -222,7 +222,7 @@ START_TEST(shuts_down_only_when_allowed)
     ck_assert_uint_eq(f->shutdowns, 101);
     fixture_connect(f);
     f->settings.enable_shutdown = false;
-    ck_assert_str_eq(fixture_ask(f, "shutdown\r\n"), "ERROR: shutdown not enabled\r\n");
+    ck_assert_str_eq(fixture_ask(f, "shutdown\r\n"), "SERVER_ERROR: shutdown not enabled\r\n");
     ck_assert_uint_eq(f->shutdowns, 101);
     fixture_close(f);
 }

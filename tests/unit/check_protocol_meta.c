@@ -52,7 +52,13 @@ static const struct exchange exchanges[] = {
      "size=18\r\nEN\r\n",
      false},
     {"mg a b\xff\r\nmg a \xff\r\nmg \xff\r\n",
-     "CLIENT_ERROR error decoding key\r\nCLIENT_ERROR duplicate flag\r\nEN\r\n", false},
+     "CLIENT_ERROR error decoding key\r\nCLIENT_ERROR bad command line format\r\nEN\r\n", false},
+    /* client flags of 32 bits; what else is wrong has the word */
+    {"ms a 1 F4294967296\r\nx\r\nms ! 1 b F1x\r\nx\r\nms ! 1 F1x b\r\nx\r\nms a 1 F4294967295\r\nx\r\nmg a "
+     "f\r\n",
+     "CLIENT_ERROR bad command line format\r\nCLIENT_ERROR error decoding key\r\nCLIENT_ERROR error decoding "
+     "key\r\nHD\r\nHD f4294967295\r\n",
+     false},
 };
 
 START_TEST(answers_a_whole_input)

@@ -68,7 +68,9 @@ static const struct exchange exchanges[] = {
      false},
     {"lru mode\r\nlru temp_ttl\r\nlru\r\nstats maps\r\n", "ERROR\r\nERROR\r\nERROR\r\nERROR\r\n", false},
     {"slabs reassign -1 -1\r\nslabs reassign 1 200\r\nslabs automove window 67108864\r\n",
-     "SAME src and dst class are identical\r\nBADCLASS invalid src or dst class id\r\nOK\r\n", false},
+     "SAME src and dst class are identical\r\nBADCLASS invalid src or dst class id\r\nCLIENT_ERROR automove "
+     "window too low or too high\r\n",
+     false},
     /* what is no command */
     {"\r\n\n \n   \r\nx\r\n", BAD BAD BAD "ERROR\r\n" BAD, false},
     {"bogus\r\nGET a\r\nbogus noreply\r\n", "ERROR\r\nERROR\r\n", false},
