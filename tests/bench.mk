@@ -17,7 +17,7 @@ $(BENCH_FLOOR): $(BUILD)/obj/tests/bench/floor.o
 .PHONY: bench-tools bench bench-quick bench-memory bench-many bench-values
 bench-tools: $(BENCH_LOAD) $(BENCH_FLOOR)
 
-bench: $(BINARY) bench-tools ## speed beside memcached and the no-cache floor; writes docs/bench.md
+bench: $(BINARY) bench-tools ## speed beside the first memcached in PATH and the no-cache floor; writes docs/bench.md
 	$(BENCH_RUN) speed --rounds 5 --seconds 3 --write docs/bench.md
 
 bench-quick: $(BINARY) bench-tools ## the same in short rounds, printed only

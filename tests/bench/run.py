@@ -1,6 +1,7 @@
 """Runs the load generator against Vitrine, memcached and the floor side by side, and prints what came out.
 
-speed: alternating rounds of four cases, server on one core with one worker, load on another; medians.
+speed: alternating rounds of four cases, server on one core with one worker, load on another; medians. The memcached is
+the first in PATH; the report has a section for each version.
 memory: RSS after -m 64 was filled three times over.
 """
 import argparse
@@ -143,13 +144,13 @@ def processor():
 def speed_report(arguments, measured, rss, versions, others):
     rates, costs = speed_rows(measured)
     return "\n".join([
-        "# Speed",
+        f"## Beside {versions[1]}",
         "",
         f"`make bench` on {datetime.date.today().isoformat()}: {processor()}, {os.cpu_count()} CPUs, "
         f"Linux {platform.release().split('-')[0]}, loopback TCP.",
         f"Server on one core with one worker (`-t 1 -m 1024`), load generator on another; {KEYS:,} items of {KEY_SIZE}-byte "
         f"keys and {VALUE_SIZE}-byte values, uniform access, every reply checked byte for byte.",
-        f"Medians of {arguments.rounds} alternating rounds of {arguments.seconds:g} s. {versions}",
+        f"Medians of {arguments.rounds} alternating rounds of {arguments.seconds:g} s. {'; '.join(versions)}.",
         f"Other processes used {others * 100:.1f} % of the CPUs meanwhile" +
         ("." if others < QUIET_SHARE else ": **too much for the rates to be trusted**; the CPU an operation costs is less affected."),
         "The floor is a server with no cache at all, which answers from constant buffers: what one core can reach here.",
@@ -189,8 +190,9 @@ def run_speed(arguments):
         bystanders = Bystanders(running)
         measured = [(case[0], measure(arguments, running, case)) for case in CASES]
         others = bystanders.share()
-    versions = f"{version_of([arguments.vitrine, '-V'])}; {version_of([servers.MEMCACHED, '-V'])}."
-    report.publish(speed_report(arguments, measured, rss, versions, others), arguments.write)
+    versions = [version_of([binary, "-V"]) for binary in (arguments.vitrine, servers.MEMCACHED)]
+    marks = [f"<!-- {versions[1]}: {word} -->" for word in ("begin, written by make bench", "end")]
+    report.publish_section(speed_report(arguments, measured, rss, versions, others), arguments.write, marks, "# Speed")
     return 0
 
 
