@@ -6,6 +6,7 @@ falls on both. Since the kernel's part in that is large and unsteady, the same t
 ns show; over the CPU time that an operation takes by socket they tell the share that observation has in it.
 """
 import argparse
+import datetime
 import os
 import statistics
 import subprocess
@@ -13,9 +14,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import run as bench  # noqa: E402
-from run import servers  # noqa: E402
+from run import report, servers  # noqa: E402
 
 GOAL = 0.97
+MARKS = ("<!-- observation: begin, written by make bench-observation -->", "<!-- observation: end -->")
 KEYS, VALUE_SIZE = 1_000_000, 100
 OPTIONS = ["-t", "1", "-m", "1024", "-c", "1024"]
 
@@ -80,20 +82,30 @@ def turns(arguments):
     return together
 
 
-def report(measured, inside):
-    print("| case | by socket: on | off | on / off, median | middle half of the pairs | CPU off | CPU off / on, median "
-          "| in-process: on | off | share of observation |\n|---|---|---|---|---|---|---|---|---|---|")
-    for name, figures in measured.items():
-        ratios = figures.rate.ratios()
-        quarters = statistics.quantiles(ratios, n=4)
-        on, off = (statistics.median(pair[i] for pair in inside[name]) for i in range(2))
-        cost = statistics.median(a - b for a, b in inside[name])
-        cpu = statistics.median(figures.cpu_ns.off)
-        print(f"| {name} | {statistics.median(figures.rate.on) / 1000:.0f} k/s | "
-              f"{statistics.median(figures.rate.off) / 1000:.0f} k/s | {statistics.median(ratios):.3f} | "
-              f"{quarters[0]:.3f} .. {quarters[2]:.3f} | {cpu:.0f} ns | {1 / statistics.median(figures.cpu_ns.ratios()):.3f} | "
-              f"{on:.1f} ns | {off:.1f} ns | "
-              f"{cost / (cpu + cost) * 100:.1f} %{'' if cpu / (cpu + cost) >= GOAL else ' **over the goal**'} |")
+def row(name, figures, inside):
+    ratios = figures.rate.ratios()
+    quarters = statistics.quantiles(ratios, n=4)
+    on, off = (statistics.median(pair[i] for pair in inside) for i in range(2))
+    cost = statistics.median(a - b for a, b in inside)
+    cpu = statistics.median(figures.cpu_ns.off)
+    holds = statistics.median(ratios) >= GOAL and cpu / (cpu + cost) >= GOAL
+    return (f"| {name} | {statistics.median(figures.rate.on) / 1000:.0f} k/s | "
+            f"{statistics.median(figures.rate.off) / 1000:.0f} k/s | **{statistics.median(ratios):.3f}** | "
+            f"{quarters[0]:.3f} .. {quarters[2]:.3f} | {cpu:.0f} ns | {1 / statistics.median(figures.cpu_ns.ratios()):.3f} | "
+            f"{on:.1f} ns | {off:.1f} ns | {cost / (cpu + cost) * 100:.1f} %{'' if holds else ' **over the goal**'} |")
+
+
+def text_of(arguments, measured, inside):
+    pairs = 2 * arguments.restarts * arguments.turns
+    return "\n".join([
+        "## What observation costs", "",
+        f"`make bench-observation` on {datetime.date.today().isoformat()}: the server with every counter, histogram, ghost and "
+        f"sampler beside one that was built without them; {pairs} pairs of neighbouring runs a case, {arguments.restarts} "
+        "restarts of both. In-process the same turns run without sockets; over the CPU time by socket they tell observation's share. "
+        f"The goal is {GOAL}.", "",
+        "| case | by socket: on | off | on / off, median | middle half of the pairs | CPU off | CPU off / on, median "
+        "| in-process: on | off | share of observation |", "|---|---|---|---|---|---|---|---|---|---|",
+        *[row(name, figures, inside[name]) for name, figures in measured.items()]])
 
 
 def main():
@@ -104,13 +116,14 @@ def main():
     parser.add_argument("--restarts", type=int, default=7)
     parser.add_argument("--turns", type=int, default=6, help="how often a case is measured between two restarts")
     parser.add_argument("--seconds", type=float, default=0.25, help="of a run; short, so that neighbours are alike")
+    report.add_option(parser)
     arguments = parser.parse_args()
     inside = turns(arguments)
     measured = {case[0]: Figures() for case in bench.CASES}
     for number in range(arguments.restarts):
         by_socket(arguments, measured)
         bench.progress(f"restart {number + 1} of {arguments.restarts}")
-    report(measured, inside)
+    report.publish_section(text_of(arguments, measured, inside), arguments.write, MARKS, "# Speed")
 
 
 if __name__ == "__main__":

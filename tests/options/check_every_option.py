@@ -73,6 +73,11 @@ def test_each_key_of_o_is_taken():
             assert len(said) == wanted and all(f"-o {key} has" in line for line in said), (key, said)
 
 
+def test_what_a_debug_memcached_takes_for_its_own_tests_is_taken():
+    said = start(["-o", "relaxed_privileges"])
+    assert len(said) == 1 and "-o relaxed_privileges has no meaning here" in said[0], said
+
+
 def test_all_keys_together_and_repeated_lists():
     with Places() as places:
         each = [key for key in keys() if not is_tls(key) and key not in HONOURED_KEYS and not key.startswith("no_")]
@@ -97,7 +102,7 @@ def test_unknown_ones_are_refused():
     for word in ("--nonsense", "--nonsense=1", "--slab"):
         code, out, err = run(word)
         assert code == EX_USAGE and out == "" and err.count("\n") == 1, (word, err)
-    for key in ("nonsense", "lru_segmented", "proxy_config=x", "relaxed_privileges", "no_hot_lru_pct", "no_nonsense", ",", "-"):
+    for key in ("nonsense", "lru_segmented", "proxy_config=x", "no_hot_lru_pct", "no_nonsense", ",", "-"):
         assert refused_by_memcached("-o", key), key
         code, out, err = run("-o", key)
         assert code == EX_USAGE and out == "" and err.count("\n") == 1 and err.startswith("vitrine: -o "), (key, err)
