@@ -5,9 +5,9 @@ Two sources: *.txt beside this file, and replies.json (single inputs with memcac
 A script:
   # comment
   $ -X -F            options both servers are started with
-  @ours              what follows is Vitrine's and memcached 1.6.45's, which --memcached can name
-  @debian            what follows is Debian's memcached's, which is older
-  @vitrine, @1.6.45  what follows is that one's alone (docs/differences.md)
+  @vitrine           what follows is for that server alone, or those, if several are named: @debian is Debian's
+                     memcached, which is older, @1.6.45 one that --memcached can name
+  @ours              the same as @vitrine @1.6.45
   @both              ends that
   > text             sends text and a line end; \\r \\n \\t \\\\ \\xNN are bytes, ${x*251} repeats, ${name} is what was caught
   >> text            sends text as it is, without a line end
@@ -57,21 +57,23 @@ class Mismatch(Exception):
 
 class Side:
     """A server to play to, and which lines and replies are its own."""
+    # By name: the marks of its lines, the key of its replies, options of its own.
+    KINDS = {"vitrine": ({"@both", "@ours", "@vitrine"}, "ours", ["--admin-listen", "off"]),
+             "memcached 1.6.45": ({"@both", "@ours", "@1.6.45"}, "reply", []),
+             "memcached": ({"@both", "@debian"}, "debian", [])}
+    MARKS = set().union(*(marks for marks, _, _ in KINDS.values()))
 
     def __init__(self, name, path):
         self.name, self.path = name, path
-        self.marks = {"vitrine": ("@both", "@ours", "@vitrine"),
-                      "1.6.45": ("@both", "@ours", "@1.6.45")}.get(name, ("@both", "@debian"))
-        self.options = ["--admin-listen", "off"] if name == "vitrine" else []
+        self.marks, self.reply_key, self.options = self.KINDS[name]
 
     def reply(self, case):
-        own = {"vitrine": "ours", "1.6.45": "reply"}.get(self.name, "debian")
-        return case.get(own, case["reply"])
+        return case.get(self.reply_key, case["reply"])
 
 
 def side_of_memcached(path):
     version = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1]
-    return Side("1.6.45" if tuple(map(int, version.split("."))) >= (1, 6, 45) else "memcached", path)
+    return Side("memcached 1.6.45" if tuple(map(int, version.split("."))) >= (1, 6, 45) else "memcached", path)
 
 
 class Server:
@@ -240,13 +242,15 @@ class Player:
 
 def read_script(path, marks):
     """The options and the lines that are for the server of these marks."""
-    options, lines, mark = [], [], "@both"
+    options, lines, named = [], [], {"@both"}
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line in ("@ours", "@debian", "@vitrine", "@1.6.45", "@both"):
-            mark = line
+        if line.startswith("@"):
+            named = set(line.split())
+            if not named <= Side.MARKS:
+                raise SystemExit(f"{path.name}: line {number}: no server is marked {' '.join(named - Side.MARKS)}")
         elif line.startswith("$"):
             options += line[1:].split()
-        elif line and not line.startswith("#") and mark in marks:
+        elif line and not line.startswith("#") and named & marks:
             lines.append((number, line))
     return options, lines
 
@@ -319,7 +323,7 @@ def play_case(setup, case, side):
 def uncovered(scripts, cases):
     sent, expected = set(), ""
     for path in scripts:
-        for _, line in read_script(path, ("@both", "@ours", "@vitrine"))[1]:
+        for _, line in read_script(path, Side.KINDS["vitrine"][0])[1]:
             if line.startswith("> "):
                 sent.add(line[2:].split(" ")[0])
             elif line.startswith("< "):

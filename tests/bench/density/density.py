@@ -27,10 +27,10 @@ SPLIT_LIMIT, SPLIT_PAYLOADS = 64, (100, 1536)  # MiB, bytes
 MIB = 1 << 20
 SETTLE_S = 1.5
 CHUNK = 1 << 18
-# A row of the second table, and what the server is filled with.
-CAPACITIES = [("55 bytes of key and value, three times over", "equal"),
-              ("11-byte keys, value sizes of Meta's kvcache_reg, until the first eviction", "drawn until full"),
-              ("the same, three times over", "drawn")]
+# Rows of the second table: name, whether sizes are drawn, whether it ends with the first eviction.
+CAPACITIES = [("55 bytes of key and value, three times over", False, False),
+              ("11-byte keys, value sizes of Meta's kvcache_reg, until the first eviction", True, True),
+              ("the same, three times over", True, False)]
 
 
 def settled_memory(server):
@@ -82,12 +82,12 @@ def store_drawn(server, size, expiry_s, until_full):
             pass
 
 
-def capacity(arguments, start, fill_with, expiry_s):
+def capacity(arguments, start, drawn, until_full, expiry_s):
     """Items a MiB of RSS when the memory limit is reached."""
     size = 3 * arguments.limit * MIB
     with start("-m", str(arguments.limit), "-t", "1") as server:
-        if fill_with != "equal":
-            store_drawn(server, size, expiry_s, until_full=fill_with == "drawn until full")
+        if drawn:
+            store_drawn(server, size, expiry_s, until_full)
         else:
             store(arguments, server, size // 55, 55 - KEY_SIZE, expiry_s)
         return server.stat("curr_items") / (settled_memory(server) / MIB)
@@ -130,8 +130,8 @@ def text_of(arguments, starts):
               "(Of sizes that differ Vitrine keeps the small ones longer: more items, not denser ones.)", "",
               "| items | vitrine, expiry | memcached, expiry | ratio | vitrine, none | memcached, none | ratio |",
               "|---|---|---|---|---|---|---|"]
-    for name, fill_with in CAPACITIES:
-        lines.append(row(name, "{:.0f}", lambda expiry_s: [capacity(arguments, start, fill_with, expiry_s) for start in starts]))
+    for name, drawn, until_full in CAPACITIES:
+        lines.append(row(name, "{:.0f}", lambda expiry_s: [capacity(arguments, start, drawn, until_full, expiry_s) for start in starts]))
     return "\n".join([*lines, *where(arguments), ""])
 
 
