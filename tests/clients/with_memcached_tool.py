@@ -1,5 +1,6 @@
 """memcached-tool, the Perl program that comes with memcached: tables of figures, and dumps of all keys."""
 import socket
+import time
 import subprocess
 
 from pymemcache.client.base import Client
@@ -57,14 +58,24 @@ def keys_lists_every_key(target):
     equal(set(keys) - listed, set())
 
 
+def first_line_of_a_dump(target):
+    """There is one dump at a time: the one that the tool left may not have ended yet."""
+    end = time.monotonic() + 20
+    while True:
+        with socket.create_connection((target.host, target.port), 20) as dump:
+            dump.sendall(b"lru_crawler metadump all\r\n")
+            line = dump.makefile("rb").readline()
+        if not line.startswith(b"BUSY") or time.monotonic() > end:
+            return line
+        time.sleep(0.05)
+
+
 @suite.check
 def keys_stops_at_the_limit(target):
     """The tool counts lines. 1.6.45 begins the dump with a line OK, which 1.6.18, whose tool this is, does not."""
     fill(target, 30)
     count = sum(line.startswith("key=") for line in tool(target.address, "keys", "5"))
-    with socket.create_connection((target.host, target.port), 20) as dump:
-        dump.sendall(b"lru_crawler metadump all\r\n")
-        begins_with_ok = dump.makefile("rb").readline() == b"OK\r\n"
+    begins_with_ok = first_line_of_a_dump(target) == b"OK\r\n"
     equal(count, 4 if begins_with_ok else 5)
     if begins_with_ok:
         raise Differs("the tool counts the line OK, with which memcached 1.6.45 begins a dump, as a key")
