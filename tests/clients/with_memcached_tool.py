@@ -1,7 +1,7 @@
 """memcached-tool, the Perl program that comes with memcached: tables of figures, and dumps of all keys."""
 import socket
-import time
 import subprocess
+import time
 
 from pymemcache.client.base import Client
 
